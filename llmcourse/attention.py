@@ -1,0 +1,154 @@
+"""Attention: every query scores all keys it may see, then averages their values.
+
+Source: Vaswani et al. 2017, equation 1. Chapter 03 derives it; 12 covers the masks.
+
+A mask is boolean and True means "may attend". It is made from a rule: a predicate on
+two column numbers, the query's and the key's. The newest query stands in the newest
+column, so a (T, S) mask is aligned bottom-right whether or not there is a past.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .heads import repeat_kv
+
+Rule = Callable[[Tensor, Tensor], Tensor]  # q (T, 1), k (S,) -> (T, S) or (B, T, S)
+
+
+def causal(q: Tensor, k: Tensor) -> Tensor:
+    """A token sees itself and what stands before it."""
+    return k <= q
+
+
+def bidirectional(q: Tensor, k: Tensor) -> Tensor:
+    """Every token sees every token, as in an encoder."""
+    return (k >= 0) & (q >= 0)
+
+
+def prefix(n: int) -> Rule:
+    """The first n tokens see each other both ways; the rest is causal (T5, UniLM)."""
+    return lambda q, k: (k <= q) | (k < n)
+
+
+def window(width: int) -> Rule:
+    """A token sees at most `width` tokens, itself counted; use it with `causal`."""
+    if width < 1:
+        raise ValueError(f"a window has at least 1 token, got {width}")
+    return lambda q, k: (q - k) < width
+
+
+def padding(pad: Tensor) -> Rule:
+    """Row b begins with pad[b] columns that nobody may see. pad: (B,) int."""
+    return lambda q, k: (k >= pad[:, None, None]) & (q >= 0)
+
+
+def packed(documents: Tensor) -> Rule:
+    """Tokens see their own document only. documents: (B, S) or (S,), an id a column."""
+    return lambda q, k: documents[..., q] == documents[..., None, k]
+
+
+def both(*rules: Rule) -> Rule:
+    """A token sees what every one of the rules lets it see."""
+
+    def conjunction(q: Tensor, k: Tensor) -> Tensor:
+        allowed = rules[0](q, k)
+        for rule in rules[1:]:
+            allowed = allowed & rule(q, k)
+        return allowed
+
+    return conjunction
+
+
+def build_mask(
+    rule: Rule, T: int, S: int, *, start: int = 0, device: torch.device | None = None
+) -> Tensor:
+    """The mask of T queries over S keys that stand in columns start .. start + S - 1.
+
+    Returns (T, S) bool, or (B, 1, T, S) where the rule differs from row to row.
+    """
+    if T > S:
+        raise ValueError(f"{T} queries need at least as many keys, got {S}")
+    k = torch.arange(start, start + S, device=device)
+    mask = rule(k[S - T :, None], k)
+    return mask[:, None] if mask.dim() == 3 else mask
+
+
+def causal_mask(T: int, S: int | None = None) -> Tensor:
+    """(T, S) bool: query i of T sees the first S - T + i + 1 keys. S is T if not given.
+
+    >>> causal_mask(3, 5).int().tolist()
+    [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    """
+    return build_mask(causal, T, T if S is None else S)
+
+
+def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Score, mask, softmax: how much each query takes from each key.
+
+    q: (..., H, T, K); k: (..., G, S, K) with H a multiple of G; mask: bool,
+    broadcast to (..., H, T, S). Returns (..., H, T, S); a row sums to 1, or to 0 where
+    its query may see nothing.
+    """
+    _check(q, k, mask)
+    k = repeat_kv(k, q.shape[-3] // k.shape[-3])
+    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5  # (..., H, T, S)
+    if mask is None:
+        return scores.softmax(-1)
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
+    return weights.masked_fill(~mask, 0.0)  # a row of only -inf came out as NaN
+
+
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+) -> Tensor:
+    """softmax(q k^T / sqrt(K)) v, in one fused operator that never stores the weights.
+
+    q: (..., H, T, K); k, v: (..., G, S, K); mask: bool, broadcast to (..., H, T, S).
+    is_causal: the causal mask without building it where torch can do that. Torch's own
+    flag is aligned top-left, which is wrong as soon as there is a past; this is not.
+    Returns (..., H, T, K), zero where a query may see nothing.
+    """
+    T, S = q.shape[-2], k.shape[-2]
+    if is_causal and mask is not None:
+        raise ValueError("give either a mask or is_causal=True, got both")
+    if is_causal and 1 < T < S:
+        mask = causal_mask(T, S).to(q.device)
+    _check(q, k, mask)
+    x = F.scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        attn_mask=mask,
+        is_causal=is_causal and T == S,
+        enable_gqa=q.shape[-3] != k.shape[-3],
+    )
+    if mask is None:
+        return x
+    return x.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+
+
+def _check(q: Tensor, k: Tensor, mask: Tensor | None) -> None:
+    if q.dim() < 3 or k.dim() < 3 or q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"queries (..., H, T, K) and keys (..., G, S, K) share K, "
+            f"got {tuple(q.shape)} and {tuple(k.shape)}"
+        )
+    if q.shape[-3] % k.shape[-3]:
+        raise ValueError(f"{q.shape[-3]} query heads cannot share {k.shape[-3]} keys")
+    if mask is None:
+        return
+    if mask.dtype != torch.bool:
+        raise ValueError(f"a mask is torch.bool (True = may attend), got {mask.dtype}")
+    wanted = (*q.shape[:-1], k.shape[-2])
+    shape = (1,) * (len(wanted) - mask.dim()) + tuple(mask.shape)
+    fits = len(shape) == len(wanted) and shape[-2:] == wanted[-2:]
+    if not fits or any(m not in (1, w) for m, w in zip(shape, wanted, strict=True)):
+        raise ValueError(f"mask {tuple(mask.shape)} does not fit scores {wanted}")

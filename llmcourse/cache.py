@@ -1,0 +1,125 @@
+"""The KV cache: keys and values of past tokens, computed once. Chapter 09."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .config import ModelConfig
+
+
+class KVCache:
+    """Preallocated keys and values of all layers; the one owner of their length.
+
+    batch_size: B, the rows that every call brings.
+    max_len: how many tokens fit; the model's context if not given.
+    grow: start with room for max_len and double it when it is full, up to the context;
+        otherwise a token more than max_len is refused.
+    With a sliding window, columns that no later query can see are dropped.
+
+    A model's forward calls `prepare` once, `append` in each layer and `advance` at the
+    end, so that a call that fails in between leaves the cache as it was.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        batch_size: int = 1,
+        max_len: int | None = None,
+        *,
+        grow: bool = False,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
+    ):
+        max_len = config.context if max_len is None else max_len
+        if not 1 <= max_len <= config.context:
+            raise ValueError(
+                f"a cache holds 1 to {config.context} tokens (the model's context), "
+                f"got max_len {max_len}"
+            )
+        self.window = config.window
+        self.batch_size = batch_size
+        self.limit = config.context if grow else max_len
+        capacity = min(max_len, 2 * self.window) if self.window else max_len
+        G, K = config.n_kv_heads, config.d_head
+        shape = (2, config.n_layers, batch_size, G, capacity, K)
+        self._kv = torch.empty(shape, dtype=dtype, device=device)
+        self.layers = [LayerCache(self, i) for i in range(config.n_layers)]
+        self.reset()
+
+    def __len__(self) -> int:
+        """Tokens seen so far: the position of the next one."""
+        return self._length
+
+    @property
+    def start(self) -> int:
+        """The position of the oldest column held; above 0 only with a window."""
+        return self._start
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes allocated for keys and values."""
+        return self._kv.nbytes
+
+    def prepare(self, batch_size: int, T: int) -> None:
+        """Make room for T more tokens, or refuse."""
+        if batch_size != self.batch_size:
+            raise ValueError(
+                f"the cache holds {self.batch_size} rows, this call has {batch_size}"
+            )
+        if self._length + T > self.limit:
+            raise ValueError(
+                f"the cache is full: it holds {self._length} of {self.limit} tokens, "
+                f"{T} more do not fit"
+            )
+        capacity = self._kv.shape[4]
+        held = self._length - self._start
+        if held + T > capacity and self.window and held >= self.window:
+            keep = self.window - 1  # what the next token still sees besides itself
+            columns = self._kv[..., held - keep : held, :].clone()
+            self._kv[..., :keep, :] = columns
+            self._start, held = self._length - keep, keep
+        if held + T > capacity:
+            room = max(held + T, min(2 * capacity, self.limit))
+            bigger = self._kv.new_empty(*self._kv.shape[:4], room, self._kv.shape[5])
+            bigger[..., :held, :] = self._kv[..., :held, :]
+            self._kv = bigger
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store k and v (B, G, T, K) of new tokens; return all held, (B, G, S, K)."""
+        held = self._length - self._start
+        S = held + k.shape[2]
+        keys, values = self._kv[0, layer], self._kv[1, layer]
+        keys[:, :, held:S] = k
+        values[:, :, held:S] = v
+        return keys[:, :, :S], values[:, :, :S]
+
+    def advance(self, T: int) -> None:
+        """Count T tokens that every layer has appended."""
+        self._length += T
+
+    def truncate(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        if not 0 <= length <= self._length:
+            raise ValueError(f"cannot truncate {self._length} tokens to {length}")
+        if self._start and length - (self.window - 1) < self._start:
+            raise ValueError(
+                f"cannot truncate to {length} tokens: with a window of {self.window} "
+                f"those before {self._start} are gone"
+            )
+        self._length = length
+
+    def reset(self) -> None:
+        """Forget everything; the memory stays."""
+        self._length = self._start = 0
+
+
+class LayerCache(NamedTuple):
+    """One layer's view of a KVCache."""
+
+    cache: KVCache
+    index: int
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """See `KVCache.append`."""
+        return self.cache.append(self.index, k, v)

@@ -1,0 +1,205 @@
+"""Read and write models as Hugging Face folders. Chapter 08.
+
+A folder holds `config.json` and `model.safetensors`, or shards with an index. Pickled
+`.bin` files are refused: loading one can run any code that its author put in.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from huggingface_hub import save_torch_state_dict, snapshot_download
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from .config import ModelConfig
+from .families import config_from_hf, config_to_hf, tensors_from_hf, tensors_to_hf
+from .model import CausalLM
+
+INDEX = "model.safetensors.index.json"
+
+
+def from_pretrained(
+    name: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+) -> CausalLM:
+    """Load a model, ready for inference.
+
+    name: a folder, or a hub id such as `Qwen/Qwen2.5-0.5B`, which is downloaded once.
+    dtype: float32, bfloat16 or float16; as stored if None.
+    Raises ValueError, naming the file or tensor, for whatever is missing or broken.
+    """
+    folder = find_folder(name)
+    config = read_config(folder)
+    with torch.device("meta"):
+        model = CausalLM(config)
+    wanted = {n: t.shape for n, t in model.state_dict().items()}
+    state = dict(tensors_from_hf(config, _read_tensors(folder, dtype, device)))
+    if config.tied:
+        state = _tie(state)
+    _check_tensors(folder, wanted, state)
+    model.load_state_dict(state, assign=True)
+    if config.tied:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    return model.eval().pack()
+
+
+def read_config(folder: str | Path) -> ModelConfig:
+    """The configuration of a Hugging Face folder."""
+    folder = Path(folder)
+    config = config_from_hf(_read_json(folder / "config.json"))
+    if (folder / "generation_config.json").is_file():
+        # Chat models name their additional stop tokens only here.
+        stop = _read_json(folder / "generation_config.json").get("eos_token_id")
+        if stop is not None:
+            ids = tuple(stop) if isinstance(stop, list) else (stop,)
+            config = replace(config, stop_ids=ids)
+    return config
+
+
+def save_pretrained(
+    model: CausalLM,
+    folder: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    max_shard_size: str | int = "5GB",
+) -> None:
+    """Write what `transformers`, vLLM and `from_pretrained` load, all or nothing.
+
+    Other files of an existing folder, a tokenizer for one, stay. If anything fails, the
+    folder is what it was before.
+    """
+    folder = Path(folder).resolve()
+    hf = config_to_hf(model.config)
+    state = tensors_to_hf(model.config, model.state_dict().items())
+    whole = dict(copy=True, memory_format=torch.contiguous_format)  # no views
+    state = {n: t.to("cpu", dtype or t.dtype, **whole) for n, t in state.items()}
+    hf["torch_dtype"] = str(next(iter(state.values())).dtype).removeprefix("torch.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        save_torch_state_dict(state, staging, max_shard_size=max_shard_size)
+        _write_json(staging / "config.json", hf)
+        stop = {"eos_token_id": hf["eos_token_id"]}
+        _write_json(staging / "generation_config.json", stop)
+        _swap(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    """Put `staging` in the place of `folder`, with the other files of the latter."""
+    staging.chmod(0o755)  # mkdtemp lets only the owner in
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    for old in folder.iterdir():
+        is_weights = old.name.startswith("model") and ".safetensors" in old.name
+        if not is_weights and not (staging / old.name).exists():
+            copy = shutil.copytree if old.is_dir() else shutil.copy2
+            copy(old, staging / old.name)
+    backup = staging.with_name(staging.name + "-old")
+    folder.rename(backup)
+    try:
+        staging.rename(folder)
+    except OSError:
+        backup.rename(folder)
+        raise
+    shutil.rmtree(backup)
+
+
+def find_folder(name: str | Path) -> Path:
+    """The folder that a path or a hub id stands for."""
+    if Path(name).is_dir():
+        return Path(name)
+    owner_and_name = str(name).split("/")
+    if len(owner_and_name) != 2 or owner_and_name[0] in ("", ".", "..", "~"):
+        raise ValueError(
+            f"there is no folder {str(name)!r}, and a hub id has the form owner/name"
+        )
+    wanted = ["*.json", "*.safetensors", "*.jinja"]
+    try:
+        return Path(snapshot_download(str(name), allow_patterns=wanted))
+    except Exception as error:  # the hub client raises a dozen kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
+        raise ValueError(
+            f"there is no folder {str(name)!r}, and the hub did not give it: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+
+
+def _read_tensors(folder: Path, dtype, device) -> Iterator[tuple[str, Tensor]]:
+    for file in _weight_files(folder):
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                for name in tensors.keys():
+                    yield name, tensors.get_tensor(name).to(device, dtype)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{file} is no whole safetensors file: {error}") from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    if (folder / INDEX).is_file():
+        index = _read_json(folder / INDEX).get("weight_map", {})
+        files = [folder / name for name in sorted(set(index.values()))]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing or not files:
+            raise ValueError(f"{folder / INDEX} names missing files: {missing}")
+        return files
+    if any(folder.glob("*.bin")):
+        raise ValueError(
+            f"{folder} has only pickled .bin weights, which can run code when loaded: "
+            f"convert them to model.safetensors"
+        )
+    raise ValueError(f"{folder} has no model.safetensors and no {INDEX}")
+
+
+def _tie(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Let the head be the embedding, as the config says; a stored copy must agree."""
+    embedding = state.get("model.embed_tokens.weight")
+    head = state.get("lm_head.weight", embedding)
+    if embedding is None and head is not None:
+        embedding = head
+    if embedding is None:
+        return state
+    if head.shape != embedding.shape or not torch.equal(head, embedding):
+        raise ValueError(
+            "config.json ties lm_head.weight to model.embed_tokens.weight, "
+            "but the file holds two different tensors"
+        )
+    both = dict.fromkeys(("model.embed_tokens.weight", "lm_head.weight"), embedding)
+    return state | both
+
+
+def _check_tensors(folder: Path, wanted: dict, state: dict) -> None:
+    missing, surplus = wanted.keys() - state.keys(), state.keys() - wanted.keys()
+    problems = [f"missing {name}" for name in sorted(missing)]
+    problems += [f"surplus {name}" for name in sorted(surplus)]
+    problems += [
+        f"{name} is {tuple(state[name].shape)} and must be {tuple(shape)}"
+        for name, shape in wanted.items()
+        if name in state and state[name].shape != shape
+    ]
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise ValueError(f"{folder} does not fit: " + "; ".join(problems[:5]) + more)
+
+
+def _read_json(file: Path) -> dict:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {file}: {error}") from error
+
+
+def _write_json(file: Path, content: dict) -> None:
+    text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+    file.write_text(text, encoding="utf-8")

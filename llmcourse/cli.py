@@ -1,0 +1,163 @@
+"""The command line: `llmcourse generate` and `llmcourse info`."""
+
+import argparse
+import json
+import sys
+import time
+
+import torch
+
+from . import POCKET, __version__, device
+from .accounting import (
+    count_parameters,
+    decode_flops,
+    kv_bytes,
+    kv_bytes_per_token,
+    prefill_flops,
+)
+from .checkpoint import find_folder, from_pretrained, read_config
+from .config import PRESETS, ModelConfig
+from .generate import generate
+from .sampling import SamplingParams
+from .tokenizer import Tokenizer
+
+DTYPES = {n: getattr(torch, n) for n in ("float32", "bfloat16", "float16")}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; a mistake of the caller is one line on stderr and exit code 2."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except ValueError as error:
+        print(f"llmcourse: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has left
+        sys.stderr.close()
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llmcourse", description="Run and measure the course's language models."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    gen = commands.add_parser("generate", help="continue a text")
+    gen.set_defaults(run=_generate)
+    gen.add_argument("prompt", help="the text to continue; - reads it from stdin")
+    gen.add_argument(
+        "--model", default=str(POCKET), help="folder or hub id (default: Pocket)"
+    )
+    gen.add_argument("--chat", action="store_true", help="ask it as a chat message")
+    gen.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    gen.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    gen.add_argument("--top-k", type=int, default=0, help="0 is off")
+    gen.add_argument("--top-p", type=float, default=1.0, help="1 is off")
+    gen.add_argument("--min-p", type=float, default=0.0, help="0 is off")
+    gen.add_argument("--repetition-penalty", type=float, default=1.0, help="1 is off")
+    gen.add_argument("--seed", type=int, help="the same seed gives the same text")
+    gen.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="end before TEXT"
+    )
+    gen.add_argument("--dtype", choices=DTYPES, default="float32")
+    gen.add_argument("--json", action="store_true", help="one JSON object at the end")
+
+    info = commands.add_parser("info", help="shape, parameters, FLOPs and KV bytes")
+    info.set_defaults(run=_info)
+    info.add_argument("model", help=f"folder, hub id, or one of: {', '.join(PRESETS)}")
+    info.add_argument("--tokens", type=int, default=1024, help="length of the context")
+    info.add_argument("--json", action="store_true")
+    return parser
+
+
+def _generate(args) -> int:
+    sampling = SamplingParams(
+        args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
+    )
+    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
+    tokenizer = Tokenizer.from_pretrained(args.model)
+    model = from_pretrained(args.model, dtype=DTYPES[args.dtype], device=device())
+    if args.chat:
+        prompt = tokenizer.chat([{"role": "user", "content": prompt}])
+    random = torch.Generator()
+    random.seed() if args.seed is None else random.manual_seed(args.seed)
+    ids = tokenizer.encode(prompt)
+    started, new_ids = time.perf_counter(), []
+
+    def tokens():
+        for token in generate(
+            model,
+            ids,
+            max_new_tokens=args.max_new_tokens,
+            sampling=sampling,
+            generator=random,
+        ):
+            new_ids.append(token)
+            yield token
+
+    text = ""
+    for piece in tokenizer.stream(tokens(), args.stop):
+        text += piece
+        if not args.json:
+            print(piece, end="", flush=True)
+    if not args.json:
+        print()
+        return 0
+    result = {
+        "model": args.model,
+        "prompt": prompt,
+        "text": text,
+        "prompt_ids": ids,
+        "ids": new_ids,
+        "seed": random.initial_seed(),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    print(json.dumps(result, ensure_ascii=False))
+    return 0
+
+
+def _info(args) -> int:
+    if args.model in PRESETS:
+        config = PRESETS[args.model]
+    else:
+        config = read_config(find_folder(args.model))
+    if not 1 <= args.tokens <= config.context:
+        raise ValueError(
+            f"--tokens {args.tokens} is outside 1 to the context of {config.context}"
+        )
+    facts = _facts(config, args.tokens)
+    if args.json:
+        print(json.dumps(facts))
+        return 0
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        print(f"{name:<{width}}  {shown:>26}")
+    return 0
+
+
+def _facts(config: ModelConfig, tokens: int) -> dict:
+    parameters = count_parameters(config)
+    return {
+        "family": config.model_type,
+        "layers": config.n_layers,
+        "width D": config.d_model,
+        "query heads H": config.n_heads,
+        "key/value heads G": config.n_kv_heads,
+        "head width K": config.d_head,
+        "FFN width F": config.d_ff,
+        "vocabulary V": config.vocab_size,
+        "context": config.context,
+        "window": config.window or "none",
+        "parameters": parameters.total,
+        "parameters without embeddings": parameters.without_embeddings,
+        f"FLOPs, prefill of {tokens} tokens": prefill_flops(config, tokens),
+        f"FLOPs, decode step {tokens}": decode_flops(config, tokens),
+        "KV bytes per token (16-bit)": kv_bytes_per_token(config),
+        f"KV bytes, {tokens} tokens (16-bit)": kv_bytes(config, tokens),
+    }

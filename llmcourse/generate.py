@@ -1,0 +1,146 @@
+"""The loop of inference: prefill the prompt, then decode token by token. Chapter 11."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from .attention import both, causal, padding
+from .cache import KVCache
+from .model import CausalLM
+from .sampling import SamplingParams, next_token
+
+GREEDY = SamplingParams()
+
+
+@torch.inference_mode()
+def prefill(
+    model: CausalLM, ids: Tensor, cache: KVCache | None, pad: Tensor | None = None
+) -> Tensor:
+    """Read a prompt at once: ids (B, T) -> logits of the next token (B, V).
+
+    pad: (B,), how many columns at the left of each row are padding.
+    """
+    if pad is None:
+        return model(ids, cache, last_only=True)[:, -1]
+    past = 0 if cache is None else len(cache)
+    columns = torch.arange(past, past + ids.shape[1], device=ids.device)
+    positions = (columns - pad[:, None]).clamp(min=0)  # (B, T)
+    rule = both(causal, padding(pad))
+    logits = model(ids, cache, rule=rule, positions=positions, last_only=True)
+    return logits[:, -1]
+
+
+def decode_step(
+    model: CausalLM, ids: Tensor, cache: KVCache, pad: Tensor | None = None
+) -> Tensor:
+    """Read the newest token of each row: ids (B,) -> logits of the next one (B, V)."""
+    return prefill(model, ids[:, None], cache, pad)
+
+
+def generate(
+    model: CausalLM,
+    ids: Sequence[int],
+    *,
+    max_new_tokens: int,
+    sampling: SamplingParams = GREEDY,
+    stop_ids: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
+    use_cache: bool = True,
+) -> Iterator[int]:
+    """Yield the ids that follow a prompt, each as soon as it is chosen.
+
+    Ends before a stop id (those of the model's config if None), after max_new_tokens,
+    or when the context is full. A seeded generator gives the same ids every time.
+    Without the cache every step reads the whole text again: the same ids, slowly.
+    """
+    _check(model, [ids], max_new_tokens)
+    steps = _steps(
+        model, [ids], max_new_tokens, sampling, stop_ids, generator, use_cache
+    )
+    return (row[0] for row in steps)
+
+
+def generate_batch(
+    model: CausalLM,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    sampling: SamplingParams = GREEDY,
+    stop_ids: Sequence[int] | None = None,
+    generator: torch.Generator | None = None,
+) -> list[list[int]]:
+    """What `generate` yields for each of several prompts, read in one padded batch."""
+    _check(model, prompts, max_new_tokens)
+    texts = [[] for _ in prompts]
+    for row in _steps(model, prompts, max_new_tokens, sampling, stop_ids, generator):
+        for text, token in zip(texts, row, strict=True):
+            if token is not None:
+                text.append(token)
+    return texts
+
+
+def _steps(
+    model, prompts, max_new_tokens, sampling, stop_ids, generator, use_cache=True
+) -> Iterator[list[int | None]]:
+    """Yield one id a row and step, None for a row that has ended."""
+    stop = set(model.config.stop_ids if stop_ids is None else stop_ids)
+    ids, pad = _left_pad(prompts, model.lm_head.weight.device)
+    B, T = ids.shape
+    limit = min(T + max_new_tokens, model.config.context)
+    cache = model.new_cache(B, limit) if use_cache else None
+    seen = _seen(ids, pad, model.config.vocab_size, sampling)
+    ended = [False] * B
+    new = ids  # the columns that the model has not read yet
+    for length in range(T, limit):
+        if cache is None:
+            new = ids
+        elif model.is_stale(len(cache), length):
+            cache.reset()
+            new = ids
+        token = next_token(prefill(model, new, cache, pad), sampling, seen, generator)
+        row = token.tolist()
+        ended = [e or t in stop for e, t in zip(ended, row, strict=True)]
+        if all(ended):
+            return
+        yield [None if e else t for e, t in zip(ended, row, strict=True)]
+        new = token[:, None]  # (B, 1)
+        ids = torch.cat((ids, new), 1)
+        if seen is not None:
+            seen.scatter_(1, new, True)
+
+
+def _left_pad(prompts, device) -> tuple[Tensor, Tensor | None]:
+    """Prompts of any lengths -> ids (B, T), and pad (B,) where lengths differ."""
+    longest = max(len(ids) for ids in prompts)
+    pad = [longest - len(ids) for ids in prompts]
+    rows = [[0] * n + list(ids) for n, ids in zip(pad, prompts, strict=True)]
+    ids = torch.tensor(rows, device=device)
+    return ids, torch.tensor(pad, device=device) if any(pad) else None
+
+
+def _seen(ids, pad, vocab_size, sampling) -> Tensor | None:
+    """Which tokens stand in each prompt, (B, V) bool, if a penalty needs to know."""
+    if sampling.repetition_penalty == 1:
+        return None
+    seen = torch.zeros(len(ids), vocab_size, dtype=torch.bool, device=ids.device)
+    for b, row in enumerate(ids):
+        seen[b, row[0 if pad is None else pad[b] :]] = True
+    return seen
+
+
+def _check(model: CausalLM, prompts, max_new_tokens: int) -> None:
+    """Refuse what cannot be generated from at the call, not at the first token."""
+    if max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens is 0 or more, got {max_new_tokens}")
+    if not len(prompts) or not all(len(ids) for ids in prompts):
+        raise ValueError("a prompt needs at least 1 token, got 0")
+    context, vocab_size = model.config.context, model.config.vocab_size
+    longest = max(len(ids) for ids in prompts)
+    if longest >= context:
+        raise ValueError(
+            f"the prompt of {longest} tokens leaves no room in the context of {context}"
+        )
+    for token in (token for ids in prompts for token in ids):
+        if not 0 <= token < vocab_size:
+            raise ValueError(f"id {token} is outside the vocabulary of {vocab_size}")
