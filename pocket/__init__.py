@@ -1,0 +1,1 @@
+"""How Pocket, the model that ships with the course, is made."""

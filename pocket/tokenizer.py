@@ -1,0 +1,122 @@
+"""Pocket's tokenizer: byte-level BPE, learnt from the corpus.
+
+``python -m pocket.tokenizer --out folder`` trains and saves it.
+
+Byte-level, so that every text comes back exactly: no byte is unknown. Digits stand
+alone. Chinese has no spaces, and merges learnt across words would swallow whole
+sentences of a corpus as small as this one; so for *training* the Chinese is cut into
+words first, and merges are learnt only within words.
+"""
+
+import argparse
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from pocket import words
+from pocket.corpus import documents
+
+END, START, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+SPECIALS = [END, START, END_OF_TURN]
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+HAN = re.compile(r"[\u4e00-\u9fff]+")
+LONGEST = 5  # Han characters in the longest word that may become one token
+MORE_WORDS = """
+因为 所以 什么 哪里 我们 大家 一位 一个 一杯 有一天 从前 怎么 英文 首都
+颜色 可以 拥有 附近 来到 带着 已经 听见 找到 没有 不是 而是 意思 相反 反义词
+旅行 城市 一座 电影 公司 手机 电脑 谢谢 不客气 当然 喜欢 早上好 天气 今天
+生病 休息 快乐 勇敢 聪明 善良 年轻 贫穷 害羞 孤独 救赎 希望 友谊 好奇
+""".split()  # fmt: skip
+
+
+@cache
+def lexicon() -> frozenset[str]:
+    """The Chinese words of the tables, plus the common words of the sentences."""
+    known = set(MORE_WORDS)
+    for table in vars(words).values():
+        if isinstance(table, list):
+            cells = [c for r in table for c in (r if isinstance(r, tuple) else (r,))]
+            known.update(c for c in cells if HAN.fullmatch(c) and len(c) <= LONGEST)
+    return frozenset(known)
+
+
+def cut(han: str) -> list[str]:
+    """Chinese text cut into words: the longest known word first, else one character."""
+    parts, i = [], 0
+    while i < len(han):
+        n = next((n for n in range(LONGEST, 1, -1) if han[i : i + n] in lexicon()), 1)
+        parts.append(han[i : i + n])
+        i += n
+    return parts
+
+
+def spaced(text: str) -> str:
+    """The text with its Chinese words on lines of their own: for training only."""
+    return HAN.sub(lambda m: "\n" + "\n".join(cut(m[0])) + "\n", text)
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> Tokenizer:
+    """Learn the merges of a byte-level BPE of vocab_size tokens from the texts."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=SPECIALS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(map(spaced, texts), trainer)
+    return tokenizer
+
+
+def sample(seed: int, count: int) -> Iterator[str]:
+    """Texts to learn merges from, without the markers, which are tokens already."""
+    for document in itertools.islice(documents(seed), count):
+        yield re.sub("|".join(map(re.escape, SPECIALS)), "\n", document.text)
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_len: int = 512) -> None:
+    """Write the folder that ``transformers.AutoTokenizer`` loads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_len,
+        "eos_token": SPECIALS[0],
+        "pad_token": SPECIALS[0],
+        "additional_special_tokens": SPECIALS[1:],
+        "clean_up_tokenization_spaces": False,
+        "chat_template": CHAT_TEMPLATE,
+    }
+    text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train Pocket's tokenizer.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--documents", type=int, default=50_000)
+    parser.add_argument("--out", type=Path, required=True, help="a folder")
+    args = parser.parse_args()
+    tokenizer = train_tokenizer(sample(args.seed, args.documents))
+    save_tokenizer(tokenizer, args.out)
+    print(f"{tokenizer.get_vocab_size():,} tokens in {args.out}")
+
+
+if __name__ == "__main__":
+    main()
