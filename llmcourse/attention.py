@@ -119,7 +119,7 @@ def attention(
     T, S = q.shape[-2], k.shape[-2]
     if is_causal and mask is not None:
         raise ValueError("give either a mask or is_causal=True, got both")
-    if is_causal and 1 < T < S:
+    if is_causal and T > 1 and T != S:
         mask = causal_mask(T, S).to(q.device)
     _check(q, k, mask)
     x = F.scaled_dot_product_attention(

@@ -32,6 +32,8 @@ class KVCache:
         device: torch.device | None = None,
     ):
         max_len = config.context if max_len is None else max_len
+        if batch_size < 1:
+            raise ValueError(f"a cache has at least 1 row, got {batch_size}")
         if not 1 <= max_len <= config.context:
             raise ValueError(
                 f"a cache holds 1 to {config.context} tokens (the model's context), "
@@ -94,9 +96,14 @@ class KVCache:
         values[:, :, held:S] = v
         return keys[:, :, :S], values[:, :, :S]
 
-    def advance(self, T: int) -> None:
-        """Count T tokens that every layer has appended."""
+    def advance(self, T: int, regime: int = 0) -> None:
+        """Count T tokens that every layer has appended.
+
+        regime: the `RopeScaling.regime` that their keys are rotated for. It belongs to
+        all that is held, and to what is left after a truncation.
+        """
         self._length += T
+        self.regime = regime
 
     def truncate(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
@@ -111,7 +118,7 @@ class KVCache:
 
     def reset(self) -> None:
         """Forget everything; the memory stays."""
-        self._length = self._start = 0
+        self._length = self._start = self.regime = 0
 
 
 class LayerCache(NamedTuple):

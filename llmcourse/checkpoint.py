@@ -88,6 +88,8 @@ def save_pretrained(
         _write_json(staging / "config.json", hf)
         stop = {"eos_token_id": hf["eos_token_id"]}
         _write_json(staging / "generation_config.json", stop)
+        for file in staging.iterdir():
+            file.chmod(0o644)  # safetensors files come out for their owner only
         _swap(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -108,7 +110,7 @@ def _swap(staging: Path, folder: Path) -> None:
     folder.rename(backup)
     try:
         staging.rename(folder)
-    except OSError:
+    except BaseException:
         backup.rename(folder)
         raise
     shutil.rmtree(backup)

@@ -122,6 +122,8 @@ def _rope_from_hf(hf: dict, max_len: int) -> tuple[float, float, RopeScaling | N
     rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
     base = float(rope.get("rope_theta") or hf.get("rope_theta") or 10000.0)
     share = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor", 1.0))
+    if hf["model_type"] != "phi3":
+        share = 1.0  # transformers does not look at it in the other families
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if kind == "default":
         return base, share, None
@@ -157,7 +159,6 @@ def _llama_json(c: ModelConfig) -> dict:
         "rms_norm_eps": c.norm_eps,
         "rope_theta": c.rope_base,
         "rope_scaling": _scaling_json(c.rope_scaling),
-        "partial_rotary_factor": c.rotary_width / c.d_head,
         "tie_word_embeddings": c.tied,
     }
     if c.d_head * c.n_heads != c.d_model:
@@ -171,6 +172,7 @@ def _llama_json(c: ModelConfig) -> dict:
     if c.model_type == "phi3":
         original = c.rope_scaling.original_max_len if c.rope_scaling else c.max_len
         hf["original_max_position_embeddings"] = original
+        hf["partial_rotary_factor"] = c.rotary_width / c.d_head
     return hf
 
 
@@ -195,7 +197,8 @@ def _gpt2_fields(hf: dict) -> dict:
     name = hf.get("activation_function", "gelu_new")
     ffn = {hf_name: ours for ours, hf_name in GPT2_ACTIVATIONS.items()}.get(name)
     if ffn is None:
-        raise ValueError(f"unknown activation_function {name!r}")
+        known = ", ".join(GPT2_ACTIVATIONS.values())
+        raise ValueError(f"activation_function is one of {known}, got {name!r}")
     if hf.get("scale_attn_by_inverse_layer_idx") or not hf.get("scale_attn_weights", 1):
         raise ValueError("a GPT-2 that does not divide scores by sqrt(K) is not read")
     return dict(

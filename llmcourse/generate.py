@@ -77,6 +77,21 @@ def generate_batch(
         for text, token in zip(texts, row, strict=True):
             if token is not None:
                 text.append(token)
+    longest = max(map(len, prompts))
+    room = model.config.context - longest
+    rest = [b for b, text in enumerate(texts) if len(text) == room < max_new_tokens]
+    rest = [b for b in rest if len(prompts[b]) < longest]
+    if rest:  # the longest row has filled the context, shorter ones go on
+        more = generate_batch(
+            model,
+            [[*prompts[b], *texts[b]] for b in rest],
+            max_new_tokens=max_new_tokens - room,
+            sampling=sampling,
+            stop_ids=stop_ids,
+            generator=generator,
+        )
+        for b, text in zip(rest, more, strict=True):
+            texts[b] += text
     return texts
 
 
@@ -95,7 +110,7 @@ def _steps(
     for length in range(T, limit):
         if cache is None:
             new = ids
-        elif model.is_stale(len(cache), length):
+        elif model.is_stale(cache, length):
             cache.reset()
             new = ids
         token = next_token(prefill(model, new, cache, pad), sampling, seen, generator)

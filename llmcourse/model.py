@@ -112,14 +112,14 @@ class CausalLM(nn.Module):
             raise ValueError(
                 f"{length} tokens are more than the context of {self.config.context}"
             )
-        self._check_regime(past, length)
         if cache is not None:
+            self._check_regime(cache, length)
             cache.prepare(B, T)
         start = cache.start if cache is not None else 0
         mask = self._mask(rule, T, past + T - start, start, ids.device)
         x = self.model(ids, positions, length, mask, cache, maps)  # (B, T, D)
         if cache is not None:
-            cache.advance(T)
+            cache.advance(T, self._regime(length))
         return self.lm_head(x[:, -1:] if last_only else x)
 
     def pack(self) -> "CausalLM":
@@ -142,15 +142,16 @@ class CausalLM(nn.Module):
         kind = dict(dtype=weight.dtype, device=weight.device)
         return KVCache(self.config, batch_size, max_len, grow=grow, **kind)
 
-    def is_stale(self, past: int, length: int) -> bool:
-        """Whether keys cached at length `past` are rotated wrongly for `length`.
+    def is_stale(self, cache: KVCache, length: int) -> bool:
+        """Whether the keys of a cache are rotated wrongly for a text of `length`.
 
         Only dynamic and longrope scaling change frequencies with the length.
         """
+        return len(cache) > 0 and cache.regime != self._regime(length)
+
+    def _regime(self, length: int) -> int:
         scaling = self.config.rope_scaling
-        if scaling is None or past == 0:
-            return False
-        return scaling.regime(past) != scaling.regime(length)
+        return scaling.regime(length) if scaling else 0
 
     def _mask(self, rule, T, S, start, device):
         """None where plain causal will do, for which attention has a faster way."""
@@ -193,9 +194,10 @@ class CausalLM(nn.Module):
             )
         return max(lengths)
 
-    def _check_regime(self, past: int, length: int) -> None:
-        if self.is_stale(past, length):
+    def _check_regime(self, cache: KVCache, length: int) -> None:
+        if self.is_stale(cache, length):
             raise ValueError(
-                f"keys cached for {past} tokens are rotated wrongly for {length} under "
-                f"{self.config.rope_scaling.kind} scaling: reset the cache and prefill"
+                f"the cache's keys are rotated for a text of {cache.regime} tokens, "
+                f"which is wrong for {length} under {self.config.rope_scaling.kind} "
+                f"scaling: reset the cache and prefill"
             )

@@ -4,6 +4,7 @@ The order is fixed: repetition penalty, temperature, top-k, top-p, min-p, softma
 Each step is a pure function on logits (..., V); a removed token has the logit -inf.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +17,8 @@ def repetition_penalty(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     seen: bool, the shape of logits. Positive logits of seen tokens are divided by
     the penalty, negative ones multiplied; 1 changes nothing.
     """
-    if penalty <= 0:
-        raise ValueError(f"repetition penalty is above 0, got {penalty}")
+    if not 0 < penalty < math.inf:
+        raise ValueError(f"repetition penalty is a number above 0, got {penalty}")
     if seen.shape != logits.shape:
         raise ValueError(
             f"seen {tuple(seen.shape)} must have the shape of logits "
@@ -29,14 +30,15 @@ def repetition_penalty(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
 
 def temperature(logits: Tensor, value: float) -> Tensor:
     """logits / value. At 0, the limit: everything but the largest logit is removed."""
-    if value < 0:
-        raise ValueError(f"temperature is 0 or more, got {value}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"temperature is a number from 0 on, got {value}")
     if value == 0:
         best = torch.zeros_like(logits, dtype=torch.bool)
         best.scatter_(-1, logits.argmax(-1, keepdim=True), True)
         return logits.masked_fill(~best, float("-inf"))
     # Only differences count: with the largest at 0, a tiny temperature cannot overflow.
-    return (logits - logits.amax(-1, keepdim=True)) / value
+    # Below 1e-30 nothing changes any more, but 1 / value is no float32 in the end.
+    return (logits - logits.amax(-1, keepdim=True)) / max(value, 1e-30)
 
 
 def top_k(logits: Tensor, k: int) -> Tensor:
@@ -58,7 +60,7 @@ def top_p(logits: Tensor, p: float) -> Tensor:
         raise ValueError(f"top-p is above 0 and at most 1, got {p}")
     if p == 1:
         return logits
-    ordered, order = logits.sort(-1, descending=True, stable=True)
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     probs = ordered.softmax(-1)
     before = probs.cumsum(-1) - probs  # what the more likely tokens add up to
     drop = torch.zeros_like(logits, dtype=torch.bool)

@@ -7,7 +7,6 @@ from pathlib import Path
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as Backend
-from tokenizers.decoders import DecodeStream
 
 from .checkpoint import find_folder
 
@@ -85,16 +84,21 @@ class Tokenizer:
             yield held
 
     def _whole_characters(self, ids: Iterable[int]) -> Iterator[str]:
-        decoder, seen, emitted = DecodeStream(skip_special_tokens=True), [], 0
+        before, held = [], []  # ids of the text that came last, and ids that wait
         for token in ids:
-            seen.append(token)
-            text = decoder.step(self.backend, token)
-            if text:
-                emitted += len(text)
+            held.append(token)
+            text = self._added(before, held)
+            if text and not text.endswith("\ufffd"):
                 yield text
-        rest = self.decode(seen)[emitted:]  # a character that was never finished
+                before, held = held, []
+        rest = self._added(before, held)  # a character that was never finished
         if rest:
             yield rest
+
+    def _added(self, before: list[int], held: list[int]) -> str:
+        """What `held` adds to the text; alone, its first piece might lose a space."""
+        known, text = self.decode(before), self.decode(before + held)
+        return text[len(known) :] if text.startswith(known) else self.decode(held)
 
     def _piece(self, token: int) -> str:
         text = self.backend.decode([token], skip_special_tokens=False)
