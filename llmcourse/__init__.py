@@ -22,7 +22,15 @@ def device() -> torch.device:
     The environment variable LLMCOURSE_DEVICE (`cpu`, `cuda`, `cuda:1`) overrides it.
     """
     default = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(os.environ.get("LLMCOURSE_DEVICE", default))
+    name = os.environ.get("LLMCOURSE_DEVICE") or default
+    kind, _, index = name.partition(":")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
+    if not (index or "0").isdecimal() or int(index or 0) >= there:
+        raise ValueError(
+            f"LLMCOURSE_DEVICE is {name!r}; here there are the CPU and "
+            f"{torch.cuda.device_count()} CUDA devices"
+        )
+    return torch.device(name)
 
 
 def pocket():

@@ -76,7 +76,8 @@ class KVCache:
             )
         capacity = self._kv.shape[4]
         held = self._length - self._start
-        if held + T > capacity and self.window and held >= self.window:
+        wide = self.window and held + T > min(capacity, 2 * self.window)
+        if wide and held >= self.window:
             keep = self.window - 1  # what the next token still sees besides itself
             columns = self._kv[..., held - keep : held, :].clone()
             self._kv[..., :keep, :] = columns

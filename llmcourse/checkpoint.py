@@ -86,8 +86,10 @@ def save_pretrained(
     try:
         save_torch_state_dict(state, staging, max_shard_size=max_shard_size)
         _write_json(staging / "config.json", hf)
+        settings = folder / "generation_config.json"
+        others = _read_json(settings) if settings.is_file() else {}
         stop = {"eos_token_id": hf["eos_token_id"]}
-        _write_json(staging / "generation_config.json", stop)
+        _write_json(staging / settings.name, others | stop)
         for file in staging.iterdir():
             file.chmod(0o644)  # safetensors files come out for their owner only
         _swap(staging, folder)

@@ -63,6 +63,15 @@ def test_a_window_forgets_what_no_one_sees(name, max_len):
     assert len(cache) == 60 and cache.start > 0
 
 
+def test_a_long_prompt_does_not_slow_down_what_follows():
+    """Its columns beyond the window are dropped at the next step, not when it is full."""
+    model = tiny("mistral")
+    cache = model.new_cache(1)
+    run(model, draw_ids(1, 40), cache)
+    run(model, draw_ids(1, 1), cache)
+    assert cache.start == 40 - (model.config.window - 1)
+
+
 def test_a_window_bounds_the_memory_of_decoding():
     model = tiny("mistral")
     cache, ids = model.new_cache(), draw_ids(1, 64)

@@ -338,6 +338,18 @@ def test_missing_files_are_named(tmp_path):
     refuses(from_pretrained, tmp_path, says=[tmp_path / CONFIG])
 
 
+def test_other_settings_of_an_existing_folder_stay(tmp_path):
+    folder = tmp_path / "model"
+    save_pretrained(tiny("llama", stop_ids=(3,)), folder)
+    settings = folder / "generation_config.json"
+    settings.write_text('{"eos_token_id": 9, "temperature": 0.7}')
+    save_pretrained(tiny("llama", stop_ids=(4, 5)), folder)
+    assert json.loads(settings.read_text()) == {
+        "eos_token_id": [4, 5],
+        "temperature": 0.7,
+    }
+
+
 def test_a_missing_folder_is_named(tmp_path):
     for name in (tmp_path / "no", "no-such-folder", "./no/folder", "../no", "a/b/c"):
         refuses(find_folder, name, says=[repr(str(name)), "owner/name"])

@@ -25,10 +25,18 @@ def prompt(T: int, seed: int = 0) -> list[int]:
 def test_the_environment_names_the_device(monkeypatch):
     monkeypatch.setenv("LLMCOURSE_DEVICE", "cpu")
     assert device() == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("LLMCOURSE_DEVICE", "cuda:1")
     assert device() == torch.device("cuda:1")
     monkeypatch.delenv("LLMCOURSE_DEVICE")
     assert device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda:7", "gpu", "cuda:x", "cpu:1", "-"])
+def test_a_device_that_is_not_there_is_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LLMCOURSE_DEVICE", name)
+    refuses(device, says=[repr(name), "2 CUDA"])
 
 
 @pytest.mark.parametrize("name", CONFIGS)
