@@ -64,7 +64,7 @@ def test_a_window_forgets_what_no_one_sees(name, max_len):
 
 
 def test_a_long_prompt_does_not_slow_down_what_follows():
-    """Its columns beyond the window are dropped at the next step, not when it is full."""
+    """Its columns beyond the window are dropped at the next step, not much later."""
     model = tiny("mistral")
     cache = model.new_cache(1)
     run(model, draw_ids(1, 40), cache)
