@@ -154,6 +154,9 @@ def _weight_files(folder: Path) -> list[Path]:
     if (folder / INDEX).is_file():
         index = _read_json(folder / INDEX).get("weight_map", {})
         files = [folder / name for name in sorted(set(index.values()))]
+        for name in index.values():
+            if Path(name).name != name:
+                raise ValueError(f"{folder / INDEX} names a file elsewhere: {name!r}")
         missing = [file.name for file in files if not file.is_file()]
         if missing or not files:
             raise ValueError(f"{folder / INDEX} names missing files: {missing}")

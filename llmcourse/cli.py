@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -53,10 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     gen.set_defaults(run=_generate)
     gen.add_argument("prompt", help="the text to continue; - reads it from stdin")
     gen.add_argument(
-        "--model", default=str(POCKET), help="folder or hub id (default: Pocket)"
+        "--model", default="pocket", help="folder or hub id (default: %(default)s)"
     )
     gen.add_argument("--chat", action="store_true", help="ask it as a chat message")
-    gen.add_argument("--max-new-tokens", type=int, default=64, metavar="N")
+    gen.add_argument(
+        "--max-new-tokens", type=int, default=64, metavar="N", help="%(default)s"
+    )
     gen.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     gen.add_argument("--top-k", type=int, default=0, help="0 is off")
     gen.add_argument("--top-p", type=float, default=1.0, help="1 is off")
@@ -71,8 +74,15 @@ def _parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="shape, parameters, FLOPs and KV bytes")
     info.set_defaults(run=_info)
-    info.add_argument("model", help=f"folder, hub id, or one of: {', '.join(PRESETS)}")
-    info.add_argument("--tokens", type=int, default=1024, help="length of the context")
+    info.add_argument(
+        "model",
+        nargs="?",
+        default="pocket",
+        help=f"pocket (default), folder, hub id, or one of: {', '.join(PRESETS)}",
+    )
+    info.add_argument(
+        "--tokens", type=int, help="length of the text (1024, or the whole context)"
+    )
     info.add_argument("--json", action="store_true")
     return parser
 
@@ -81,9 +91,17 @@ def _generate(args) -> int:
     sampling = SamplingParams(
         args.temperature, args.top_k, args.top_p, args.min_p, args.repetition_penalty
     )
-    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
-    tokenizer = Tokenizer.from_pretrained(args.model)
-    model = from_pretrained(args.model, dtype=DTYPES[args.dtype], device=device())
+    prompt = args.prompt
+    if prompt == "-":  # `echo` adds a newline that nobody meant
+        prompt = sys.stdin.read().removesuffix("\n")
+    if args.model in PRESETS:
+        raise ValueError(
+            f"{args.model!r} is a shape for `llmcourse info`, without weights: "
+            f"give a folder or a hub id such as Qwen/Qwen2.5-0.5B"
+        )
+    folder = _folder(args.model)
+    tokenizer = Tokenizer.from_pretrained(folder)
+    model = from_pretrained(folder, dtype=DTYPES[args.dtype], device=device())
     if args.chat:
         prompt = tokenizer.chat([{"role": "user", "content": prompt}])
     random = torch.Generator()
@@ -123,16 +141,18 @@ def _generate(args) -> int:
     return 0
 
 
+def _folder(name: str) -> Path:
+    return POCKET if name.lower() == "pocket" else find_folder(name)
+
+
 def _info(args) -> int:
-    if args.model in PRESETS:
-        config = PRESETS[args.model]
-    else:
-        config = read_config(find_folder(args.model))
-    if not 1 <= args.tokens <= config.context:
+    config = PRESETS.get(args.model.lower()) or read_config(_folder(args.model))
+    tokens = min(1024, config.context) if args.tokens is None else args.tokens
+    if not 1 <= tokens <= config.context:
         raise ValueError(
-            f"--tokens {args.tokens} is outside 1 to the context of {config.context}"
+            f"--tokens {tokens} is outside 1 to the context of {config.context}"
         )
-    facts = _facts(config, args.tokens)
+    facts = _facts(config, tokens)
     if args.json:
         print(json.dumps(facts))
         return 0
