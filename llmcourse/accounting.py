@@ -91,6 +91,6 @@ def kv_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
 def kv_bytes(
     config: ModelConfig, length: int, batch_size: int = 1, bytes_per_number: int = 2
 ) -> int:
-    """Bytes of the KV cache of a batch of texts; a window keeps only its own width."""
-    held = length if config.window is None else min(length, config.window)
+    """Bytes of the KV cache of a batch of texts; it holds at most two windows."""
+    held = length if config.window is None else min(length, 2 * config.window)
     return held * batch_size * kv_bytes_per_token(config, bytes_per_number)

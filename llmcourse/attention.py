@@ -109,7 +109,7 @@ def attention(
     *,
     is_causal: bool = False,
 ) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v, in one fused operator that never stores the weights.
+    """softmax(q k^T / sqrt(K)) v in one operator, which need not store the weights.
 
     q: (..., H, T, K); k, v: (..., G, S, K); mask: bool, broadcast to (..., H, T, S).
     is_causal: the causal mask without building it where torch can do that. Torch's own
@@ -120,8 +120,12 @@ def attention(
     if is_causal and mask is not None:
         raise ValueError("give either a mask or is_causal=True, got both")
     if is_causal and T > 1 and T != S:
-        mask = causal_mask(T, S).to(q.device)
+        mask = build_mask(causal, T, S, device=q.device)
     _check(q, k, mask)
+    if v.shape[:-1] != k.shape[:-1]:
+        raise ValueError(
+            f"keys and values share G and S, got {tuple(k.shape)} and {tuple(v.shape)}"
+        )
     x = F.scaled_dot_product_attention(
         q,
         k,
@@ -132,16 +136,18 @@ def attention(
     )
     if mask is None:
         return x
+    # What a row without keys gives is left to torch's backends; here it is zero.
     return x.masked_fill(~mask.any(-1, keepdim=True), 0.0)
 
 
 def _check(q: Tensor, k: Tensor, mask: Tensor | None) -> None:
-    if q.dim() < 3 or k.dim() < 3 or q.shape[-1] != k.shape[-1]:
+    sizes = min(q.dim(), k.dim()) >= 3 and q.shape[:-3] == k.shape[:-3]
+    if not sizes or q.shape[-1] != k.shape[-1] or q.dtype != k.dtype:
         raise ValueError(
-            f"queries (..., H, T, K) and keys (..., G, S, K) share K, "
-            f"got {tuple(q.shape)} and {tuple(k.shape)}"
+            f"queries (..., H, T, K) and keys (..., G, S, K) share type, batch and K, "
+            f"got {q.dtype} {tuple(q.shape)} and {k.dtype} {tuple(k.shape)}"
         )
-    if q.shape[-3] % k.shape[-3]:
+    if k.shape[-3] == 0 or q.shape[-3] % k.shape[-3]:
         raise ValueError(f"{q.shape[-3]} query heads cannot share {k.shape[-3]} keys")
     if mask is None:
         return
@@ -149,6 +155,7 @@ def _check(q: Tensor, k: Tensor, mask: Tensor | None) -> None:
         raise ValueError(f"a mask is torch.bool (True = may attend), got {mask.dtype}")
     wanted = (*q.shape[:-1], k.shape[-2])
     shape = (1,) * (len(wanted) - mask.dim()) + tuple(mask.shape)
-    fits = len(shape) == len(wanted) and shape[-2:] == wanted[-2:]
-    if not fits or any(m not in (1, w) for m, w in zip(shape, wanted, strict=True)):
+    if len(shape) != len(wanted) or any(
+        m not in (1, w) for m, w in zip(shape, wanted, strict=True)
+    ):
         raise ValueError(f"mask {tuple(mask.shape)} does not fit scores {wanted}")

@@ -45,7 +45,8 @@ class KVCache:
         capacity = min(max_len, 2 * self.window) if self.window else max_len
         G, K = config.n_kv_heads, config.d_head
         shape = (2, config.n_layers, batch_size, G, capacity, K)
-        self._kv = torch.empty(shape, dtype=dtype, device=device)
+        with torch.inference_mode(False):  # to be of use inside and outside of it
+            self._kv = torch.empty(shape, dtype=dtype, device=device)
         self.layers = [LayerCache(self, i) for i in range(config.n_layers)]
         self.reset()
 
@@ -63,8 +64,12 @@ class KVCache:
         """Bytes allocated for keys and values."""
         return self._kv.nbytes
 
-    def prepare(self, batch_size: int, T: int) -> None:
-        """Make room for T more tokens, or refuse."""
+    def prepare(self, batch_size: int, T: int) -> int:
+        """Make room for T more tokens, or refuse.
+
+        Returns the position of the first column that `append` will give: with a window
+        only those that one of the T tokens can see.
+        """
         if batch_size != self.batch_size:
             raise ValueError(
                 f"the cache holds {self.batch_size} rows, this call has {batch_size}"
@@ -74,28 +79,40 @@ class KVCache:
                 f"the cache is full: it holds {self._length} of {self.limit} tokens, "
                 f"{T} more do not fit"
             )
-        capacity = self._kv.shape[4]
-        held = self._length - self._start
-        wide = self.window and held + T > min(capacity, 2 * self.window)
-        if wide and held >= self.window:
-            keep = self.window - 1  # what the next token still sees besides itself
-            columns = self._kv[..., held - keep : held, :].clone()
-            self._kv[..., :keep, :] = columns
-            self._start, held = self._length - keep, keep
-        if held + T > capacity:
-            room = max(held + T, min(2 * capacity, self.limit))
-            bigger = self._kv.new_empty(*self._kv.shape[:4], room, self._kv.shape[5])
-            bigger[..., :held, :] = self._kv[..., :held, :]
-            self._kv = bigger
+        capacity, held = self._kv.shape[4], self._length - self._start
+        if self.window:
+            room = min(capacity, 2 * self.window)
+            if held >= self.window and held + T > room:
+                keep = self.window - 1  # what the next token sees besides itself
+                self._move(held - keep, held, max(room, keep + T))
+                self._start, held = self._length - keep, keep
+        if held + T > self._kv.shape[4]:
+            self._move(0, held, max(held + T, min(2 * capacity, self.limit)))
+        self._first = max(0, held - (self.window - 1)) if self.window else 0
+        return self._start + self._first
+
+    def _move(self, first: int, end: int, capacity: int) -> None:
+        """Put columns first .. end - 1 to the front of a buffer of this capacity."""
+        columns = self._kv[..., first:end, :].clone()
+        if capacity != self._kv.shape[4]:
+            shape = (*self._kv.shape[:4], capacity, self._kv.shape[5])
+            with torch.inference_mode(False):
+                self._kv = torch.empty(
+                    shape, dtype=columns.dtype, device=columns.device
+                )
+        self._kv[..., : end - first, :] = columns
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Store k and v (B, G, T, K) of new tokens; return all held, (B, G, S, K)."""
+        """Store k and v (B, G, T, K) of new tokens; return all in sight, (B, G, S, K).
+
+        What is stored has no gradient: a cache is for inference.
+        """
         held = self._length - self._start
         S = held + k.shape[2]
         keys, values = self._kv[0, layer], self._kv[1, layer]
-        keys[:, :, held:S] = k
-        values[:, :, held:S] = v
-        return keys[:, :, :S], values[:, :, :S]
+        keys[:, :, held:S] = k.detach()
+        values[:, :, held:S] = v.detach()
+        return keys[:, :, self._first : S], values[:, :, self._first : S]
 
     def advance(self, T: int, regime: int = 0) -> None:
         """Count T tokens that every layer has appended.
@@ -119,7 +136,7 @@ class KVCache:
 
     def reset(self) -> None:
         """Forget everything; the memory stays."""
-        self._length = self._start = self.regime = 0
+        self._length = self._start = self._first = self.regime = 0
 
 
 class LayerCache(NamedTuple):

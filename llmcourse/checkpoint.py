@@ -5,6 +5,8 @@ A folder holds `config.json` and `model.safetensors`, or shards with an index. P
 """
 
 import json
+import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,10 +19,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .config import ModelConfig
-from .families import config_from_hf, config_to_hf, tensors_from_hf, tensors_to_hf
+from .families import (
+    config_from_hf,
+    config_to_hf,
+    is_constant,
+    stop_ids_from_hf,
+    tensors_from_hf,
+    tensors_to_hf,
+)
 from .model import CausalLM
 
 INDEX = "model.safetensors.index.json"
+WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 
 
 def from_pretrained(
@@ -35,16 +45,17 @@ def from_pretrained(
     dtype: float32, bfloat16 or float16; as stored if None.
     Raises ValueError, naming the file or tensor, for whatever is missing or broken.
     """
-    folder = find_folder(name)
+    folder = find_folder(name, weights=True)
     config = read_config(folder)
     with torch.device("meta"):
         model = CausalLM(config)
     wanted = {n: t.shape for n, t in model.state_dict().items()}
-    state = dict(tensors_from_hf(config, _read_tensors(folder, dtype, device)))
+    state = _collect(tensors_from_hf(config, _read_tensors(folder, dtype, device)))
     if config.tied:
         state = _tie(state)
     _check_tensors(folder, wanted, state)
     model.load_state_dict(state, assign=True)
+    del state  # or `pack` would hold the weights twice
     if config.tied:
         model.lm_head.weight = model.model.embed_tokens.weight
     return model.eval().pack()
@@ -56,10 +67,8 @@ def read_config(folder: str | Path) -> ModelConfig:
     config = config_from_hf(_read_json(folder / "config.json"))
     if (folder / "generation_config.json").is_file():
         # Chat models name their additional stop tokens only here.
-        stop = _read_json(folder / "generation_config.json").get("eos_token_id")
-        if stop is not None:
-            ids = tuple(stop) if isinstance(stop, list) else (stop,)
-            config = replace(config, stop_ids=ids)
+        stop = stop_ids_from_hf(_read_json(folder / "generation_config.json"))
+        config = replace(config, stop_ids=stop or config.stop_ids)
     return config
 
 
@@ -70,10 +79,11 @@ def save_pretrained(
     dtype: torch.dtype | None = None,
     max_shard_size: str | int = "5GB",
 ) -> None:
-    """Write what `transformers`, vLLM and `from_pretrained` load, all or nothing.
+    """Write what `transformers`, vLLM and `from_pretrained` load.
 
-    Other files of an existing folder, a tokenizer for one, stay. If anything fails, the
-    folder is what it was before.
+    Everything is written beside the old files before the first of them is replaced, and
+    a failure (a full disk, say) leaves the folder as it was. Each file is replaced in
+    one step, one after the other. Other files of the folder, a tokenizer, stay.
     """
     folder = Path(folder).resolve()
     hf = config_to_hf(model.config)
@@ -81,55 +91,80 @@ def save_pretrained(
     whole = dict(copy=True, memory_format=torch.contiguous_format)  # no views
     state = {n: t.to("cpu", dtype or t.dtype, **whole) for n, t in state.items()}
     hf["torch_dtype"] = str(next(iter(state.values())).dtype).removeprefix("torch.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    settings = folder / "generation_config.json"
+    others = _read_json(settings) if settings.is_file() else {}
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
     try:
         save_torch_state_dict(state, staging, max_shard_size=max_shard_size)
-        _write_json(staging / "config.json", hf)
-        settings = folder / "generation_config.json"
-        others = _read_json(settings) if settings.is_file() else {}
         stop = {"eos_token_id": hf["eos_token_id"]}
         _write_json(staging / settings.name, others | stop)
-        for file in staging.iterdir():
-            file.chmod(0o644)  # safetensors files come out for their owner only
-        _swap(staging, folder)
+        _write_json(staging / "config.json", hf)
+        _move_into(folder, staging)
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder)
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _swap(staging: Path, folder: Path) -> None:
-    """Put `staging` in the place of `folder`, with the other files of the latter."""
-    staging.chmod(0o755)  # mkdtemp lets only the owner in
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    for old in folder.iterdir():
-        is_weights = old.name.startswith("model") and ".safetensors" in old.name
-        if not is_weights and not (staging / old.name).exists():
-            copy = shutil.copytree if old.is_dir() else shutil.copy2
-            copy(old, staging / old.name)
-    backup = staging.with_name(staging.name + "-old")
-    folder.rename(backup)
+def _move_into(folder: Path, staging: Path) -> None:
+    """Put each finished file in its place, weights first, and drop other weights."""
+    umask = os.umask(0)
+    os.umask(umask)
+    new = sorted(staging.iterdir(), key=lambda file: not WEIGHTS.fullmatch(file.name))
+    names = {file.name for file in new}
+    old = [f for f in folder.iterdir() if f.name in names or WEIGHTS.fullmatch(f.name)]
+    kept = staging / "old"
+    kept.mkdir()
+    for file in old:
+        _link(file, kept / file.name)
     try:
-        staging.rename(folder)
+        for file in new:
+            file.chmod(
+                0o666 & ~umask
+            )  # safetensors files come out for their owner only
+            os.replace(file, folder / file.name)
+        for file in old:
+            if file.name not in names:
+                file.unlink()
     except BaseException:
-        backup.rename(folder)
+        for name in names - {file.name for file in old}:
+            (folder / name).unlink(missing_ok=True)
+        for file in kept.iterdir():
+            os.replace(file, folder / file.name)
         raise
-    shutil.rmtree(backup)
 
 
-def find_folder(name: str | Path) -> Path:
-    """The folder that a path or a hub id stands for."""
-    if Path(name).is_dir():
+def _link(file: Path, copy: Path) -> None:
+    try:
+        os.link(file, copy)
+    except OSError:  # a file system without links
+        shutil.copy2(file, copy)
+
+
+def find_folder(name: str | Path, *, weights: bool = False) -> Path:
+    """The folder that a path or a hub id stands for.
+
+    From the hub only the small files are fetched, unless the weights are asked for.
+    """
+    if len(str(name)) < 4096 and Path(name).is_dir():
         return Path(name)
     owner_and_name = str(name).split("/")
     if len(owner_and_name) != 2 or owner_and_name[0] in ("", ".", "..", "~"):
         raise ValueError(
             f"there is no folder {str(name)!r}, and a hub id has the form owner/name"
         )
-    wanted = ["*.json", "*.safetensors", "*.jinja"]
+    wanted = ["*.json", "*.jinja"]
+    if weights:
+        wanted += ["model.safetensors", "model-*-of-*.safetensors"]
     try:
-        return Path(snapshot_download(str(name), allow_patterns=wanted))
+        found = snapshot_download(
+            str(name), allow_patterns=wanted, ignore_patterns=["*/*"]
+        )
+        return Path(found)
     except Exception as error:  # the hub client raises a dozen kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
         raise ValueError(
@@ -143,20 +178,36 @@ def _read_tensors(folder: Path, dtype, device) -> Iterator[tuple[str, Tensor]]:
         try:
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():
-                    yield name, tensors.get_tensor(name).to(device, dtype)
+                    tensor = tensors.get_tensor(name)
+                    if not tensor.is_floating_point() and not is_constant(name):
+                        raise ValueError(f"{name} is {tensor.dtype}, not floating")
+                    yield name, tensor.to(device, dtype)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{file} is no whole safetensors file: {error}") from error
+
+
+def _collect(named: Iterator[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    state = {}
+    for name, tensor in named:
+        if name in state:
+            raise ValueError(f"{name} is stored twice")
+        state[name] = tensor
+    kinds = sorted({str(t.dtype) for t in state.values()})
+    if len(kinds) > 1:
+        raise ValueError(f"the weights are of several types, {kinds}: give a dtype")
+    return state
 
 
 def _weight_files(folder: Path) -> list[Path]:
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]
     if (folder / INDEX).is_file():
-        index = _read_json(folder / INDEX).get("weight_map", {})
-        files = [folder / name for name in sorted(set(index.values()))]
-        for name in index.values():
-            if Path(name).name != name:
-                raise ValueError(f"{folder / INDEX} names a file elsewhere: {name!r}")
+        index = _read_json(folder / INDEX).get("weight_map")
+        names = list(index.values()) if isinstance(index, dict) else [index]
+        for name in names:
+            if not isinstance(name, str) or Path(name).name != name:
+                raise ValueError(f"{folder / INDEX} names no file of its own: {name!r}")
+        files = [folder / name for name in sorted(set(names))]
         missing = [file.name for file in files if not file.is_file()]
         if missing or not files:
             raise ValueError(f"{folder / INDEX} names missing files: {missing}")
@@ -202,9 +253,12 @@ def _check_tensors(folder: Path, wanted: dict, state: dict) -> None:
 
 def _read_json(file: Path) -> dict:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot read {file}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} holds {type(content).__name__}, not named values")
+    return content
 
 
 def _write_json(file: Path, content: dict) -> None:

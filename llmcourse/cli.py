@@ -30,17 +30,25 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; a mistake of the caller is one line on stderr and exit code 2."""
     args = _parser().parse_args(argv)
     try:
-        return args.run(args)
-    except ValueError as error:
+        code = args.run(args)
+        sys.stdout.flush()  # here, where a reader that has left can be dealt with
+        return code
+    except BrokenPipeError:  # the reader of our output has left
+        _discard_output()
+        return 141
+    except (ValueError, OSError) as error:
+        if isinstance(error, OSError):
+            _discard_output()
         print("llmcourse:", " ".join(str(error).splitlines()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has left
-        # What is still buffered would fail once more when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail once more when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +102,12 @@ def _generate(args) -> int:
     prompt = args.prompt
     if prompt == "-":  # `echo` adds a newline that nobody meant
         prompt = sys.stdin.read().removesuffix("\n")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the prompt is no valid text: {error}") from error
+    if args.seed is not None and not 0 <= args.seed < 2**63:
+        raise ValueError(f"--seed is from 0 to {2**63 - 1}, got {args.seed}")
     if args.model in PRESETS:
         raise ValueError(
             f"{args.model!r} is a shape for `llmcourse info`, without weights: "
@@ -106,7 +120,7 @@ def _generate(args) -> int:
         prompt = tokenizer.chat([{"role": "user", "content": prompt}])
     random = torch.Generator()
     random.seed() if args.seed is None else random.manual_seed(args.seed)
-    ids = tokenizer.encode(prompt)
+    ids = tokenizer.encode(prompt, add_special_tokens=not args.chat)
     started, new_ids = time.perf_counter(), []
 
     def tokens():

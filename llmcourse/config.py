@@ -1,5 +1,6 @@
 """The shape of a model: a few independent choices, checked once."""
 
+import math
 from dataclasses import dataclass, replace
 
 from .rope import RopeScaling
@@ -7,6 +8,10 @@ from .rope import RopeScaling
 NORMS = ("rms", "layer")
 FFNS = ("relu", "gelu", "gelu_tanh", "silu", "swiglu")
 POSITIONS = ("rope", "learned")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +52,15 @@ class ModelConfig:
             "vocab_size d_model n_layers n_heads n_kv_heads d_head d_ff max_len"
         ).split():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not _is_whole(value) or value < 1:
                 raise ValueError(f"{name} is a whole number from 1 on, got {value!r}")
+        for name in ("norm_eps", "rope_base"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ValueError(f"{name} is a number above 0, got {value!r}")
+        for token in self.stop_ids:
+            if not _is_whole(token):
+                raise ValueError(f"stop_ids are whole numbers, got {token!r}")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
                 f"n_heads {self.n_heads} is not a multiple of "
@@ -59,8 +71,9 @@ class ModelConfig:
                 raise ValueError(
                     f"{name} is one of {known}, got {getattr(self, name)!r}"
                 )
-        if self.window is not None and self.window < 1:
-            raise ValueError(f"window is at least 1 token, got {self.window}")
+        window = self.window
+        if window is not None and (not _is_whole(window) or window < 1):
+            raise ValueError(f"window is a whole number from 1 on, got {window!r}")
         if self.positions == "rope" and not self._rotary_fits:
             raise ValueError(
                 f"RoPE needs an even width of at most d_head {self.d_head}, "

@@ -32,13 +32,24 @@ def config_from_hf(hf: dict) -> ModelConfig:
         raise ValueError(
             f"unknown model_type {family!r}: this course reads {', '.join(FAMILIES)}"
         )
+    if hf.get("quantization_config"):
+        raise ValueError("quantized weights are not read: quantization_config is set")
     try:
         fields = _gpt2_fields(hf) if family == "gpt2" else _llama_fields(hf)
+        stop = stop_ids_from_hf(hf)
+        return ModelConfig(**fields, model_type=family, stop_ids=stop)
     except KeyError as missing:
         raise ValueError(f"config.json of a {family} model lacks {missing}") from None
+    except (TypeError, AttributeError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"config.json of a {family} model has a value of the wrong kind: {error}"
+        ) from error
+
+
+def stop_ids_from_hf(hf: dict) -> tuple[int, ...]:
+    """`eos_token_id`: missing, one id, or a list of them."""
     stop = hf.get("eos_token_id")
-    stop = tuple(stop) if isinstance(stop, list) else () if stop is None else (stop,)
-    return ModelConfig(**fields, model_type=family, stop_ids=stop)
+    return tuple(stop) if isinstance(stop, list) else () if stop is None else (stop,)
 
 
 def config_to_hf(config: ModelConfig) -> dict:
@@ -73,7 +84,7 @@ def _llama_fields(hf: dict) -> dict:
         raise ValueError(f"hidden_size {D} does not divide into {H} attention heads")
     if hf.get("hidden_act", "silu") != "silu":
         raise ValueError(f"hidden_act must be 'silu', got {hf['hidden_act']!r}")
-    bias = bool(hf.get("attention_bias", False))
+    bias = family == "llama" and bool(hf.get("attention_bias", False))
     K = head or D // H
     max_len = hf["max_position_embeddings"]
     base, part, scaling = _rope_from_hf(hf, max_len)
@@ -86,14 +97,14 @@ def _llama_fields(hf: dict) -> dict:
         d_head=K,
         d_ff=hf["intermediate_size"],
         max_len=max_len,
-        norm_eps=hf.get("rms_norm_eps", 1e-6),
+        norm_eps=hf.get("rms_norm_eps", 1e-5 if family == "phi3" else 1e-6),
         rope_base=base,
         rope_scaling=scaling,
         d_rotary=None if part == 1 else int(K * part),
         window=_window_from_hf(hf),
         qkv_bias=bias or family == "qwen2",
         o_bias=bias,
-        ffn_bias=bool(hf.get("mlp_bias", False)),
+        ffn_bias=family == "llama" and bool(hf.get("mlp_bias", False)),
         tied=bool(hf.get("tie_word_embeddings", False)),
     )
 
@@ -104,22 +115,23 @@ def _window_from_hf(hf: dict) -> int | None:
     width = hf.get("sliding_window", 4096 if hf["model_type"] == "mistral" else None)
     if hf["model_type"] != "qwen2":
         return width
-    if not hf.get("use_sliding_window") or width is None:
+    if not hf.get("use_sliding_window"):
         return None
-    if hf.get("max_window_layers", 28) == 0:
-        return width
-    if hf.get("max_window_layers", 28) >= hf["num_hidden_layers"]:
-        return None
-    raise ValueError(
-        f"only some layers have a sliding window (max_window_layers "
-        f"{hf.get('max_window_layers', 28)} of {hf['num_hidden_layers']} layers): "
-        f"this course's models have one window for all or none"
-    )
+    layers, first = hf["num_hidden_layers"], hf.get("max_window_layers", 28)
+    kinds = ["full_attention"] * min(first, layers)
+    kinds += ["sliding_attention"] * (layers - len(kinds))
+    kinds = set(hf.get("layer_types") or kinds)
+    if len(kinds) > 1:
+        raise ValueError(
+            f"some layers have a sliding window and some not (max_window_layers "
+            f"{first} of {layers}): this course's models have one for all or none"
+        )
+    return hf.get("sliding_window", 4096) if "sliding_attention" in kinds else None
 
 
 def _rope_from_hf(hf: dict, max_len: int) -> tuple[float, float, RopeScaling | None]:
     """(base, rotary share of a head, scaling)."""
-    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
+    rope = hf.get("rope_scaling") or hf.get("rope_parameters") or {}
     base = float(rope.get("rope_theta") or hf.get("rope_theta") or 10000.0)
     share = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor", 1.0))
     if hf["model_type"] != "phi3":
@@ -238,12 +250,19 @@ def _gpt2_json(c: ModelConfig) -> dict:
 Named = tuple[str, Tensor]
 
 
+def is_constant(name: str) -> bool:
+    """What old files stored beside the weights and nobody needs."""
+    return name.endswith(("rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"))
+
+
 def tensors_from_hf(config: ModelConfig, named: Iterable[Named]) -> Iterator[Named]:
     """Tensors under their file's names -> under this package's, fused ones split."""
     split = {"phi3": _split_phi3, "gpt2": _split_gpt2}.get(config.model_type)
     for name, tensor in named:
-        if name.endswith(("rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias")):
-            continue  # constants that old files stored beside the weights
+        if is_constant(name):
+            continue
+        if tensor.dim() == 0:
+            raise ValueError(f"{name} is a single number, not a vector or a matrix")
         yield from split(config, name, tensor) if split else [(name, tensor)]
 
 

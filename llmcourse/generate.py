@@ -72,6 +72,12 @@ def generate_batch(
 ) -> list[list[int]]:
     """What `generate` yields for each of several prompts, read in one padded batch."""
     _check(model, prompts, max_new_tokens)
+    scaling = model.config.rope_scaling
+    if scaling and scaling.depends_on_length and len({len(ids) for ids in prompts}) > 1:
+        # Rows would need different frequencies at one step, so they go one by one.
+        options = dict(sampling=sampling, stop_ids=stop_ids, generator=generator)
+        options["max_new_tokens"] = max_new_tokens
+        return [list(generate(model, ids, **options)) for ids in prompts]
     texts = [[] for _ in prompts]
     for row in _steps(model, prompts, max_new_tokens, sampling, stop_ids, generator):
         for text, token in zip(texts, row, strict=True):
@@ -99,7 +105,7 @@ def _steps(
     model, prompts, max_new_tokens, sampling, stop_ids, generator, use_cache=True
 ) -> Iterator[list[int | None]]:
     """Yield one id a row and step, None for a row that has ended."""
-    stop = set(model.config.stop_ids if stop_ids is None else stop_ids)
+    stop = {int(i) for i in (model.config.stop_ids if stop_ids is None else stop_ids)}
     ids, pad = _left_pad(prompts, model.lm_head.weight.device)
     B, T = ids.shape
     limit = min(T + max_new_tokens, model.config.context)
@@ -148,11 +154,14 @@ def _check(model: CausalLM, prompts, max_new_tokens: int) -> None:
     """Refuse what cannot be generated from at the call, not at the first token."""
     if max_new_tokens < 0:
         raise ValueError(f"max_new_tokens is 0 or more, got {max_new_tokens}")
+    for ids in prompts:
+        if isinstance(ids, Tensor) and ids.dim() != 1:
+            raise ValueError(f"a prompt is a row of ids (T,), got {tuple(ids.shape)}")
     if not len(prompts) or not all(len(ids) for ids in prompts):
         raise ValueError("a prompt needs at least 1 token, got 0")
     context, vocab_size = model.config.context, model.config.vocab_size
     longest = max(len(ids) for ids in prompts)
-    if longest >= context:
+    if longest + (max_new_tokens > 0) > context:
         raise ValueError(
             f"the prompt of {longest} tokens leaves no room in the context of {context}"
         )

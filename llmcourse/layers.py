@@ -4,6 +4,8 @@ Attributes bear the names of Hugging Face checkpoints, so that weights load by n
 Chapter 07.
 """
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from .rope import apply_rope
 ACTIVATIONS = {
     "relu": F.relu,
     "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "silu": F.silu,
     "swiglu": F.silu,
 }
@@ -54,38 +56,52 @@ class RMSNorm(nn.Module):
 
 
 class SideBySide:
-    """Linear maps of one input, their outputs concatenated: x -> [a(x), b(x), ...].
+    """A module's linear maps of one input, side by side: x -> [a(x), b(x), ...].
 
     After `fuse` it is one product: the weights are stacked into one matrix, and each
-    map's own weight becomes a view of its rows, so there is no second copy. Gradients
-    and weights that have been replaced since take the way map by map.
+    map's own weight becomes a view of its rows, so there is no second copy. Gradients,
+    hooks, and maps or weights that have been replaced since take the way map by map.
     """
 
-    def __init__(self, *maps: nn.Linear):
-        self.maps = maps
+    def __init__(self, owner: nn.Module, *names: str):
+        self.owner, self.names = owner, names
         self.fused = None  # (weight, bias, addresses of the parts)
 
+    @property
+    def maps(self) -> list[nn.Module]:
+        """The maps as they are now: somebody may have put others in their place."""
+        return [self.owner._modules[name] for name in self.names]
+
     def __call__(self, x: Tensor) -> Tensor:
-        if self.fused and not torch.is_grad_enabled():
+        maps = self.maps
+        if self.fused and not torch.is_grad_enabled() and all(map(_is_plain, maps)):
             weight, bias, addresses = self.fused
-            if addresses == self._addresses():
+            if addresses == _addresses(maps):
                 return F.linear(x, weight, bias)
-        return torch.cat([m(x) for m in self.maps], -1)
+            self.fused = None  # its memory is of no more use
+        return torch.cat([m(x) for m in maps], -1)
 
     def fuse(self) -> None:
         """Stack the weights; the maps keep their numbers."""
-        weight = by_columns(_stack([m.weight for m in self.maps]))
-        _make_views([m.weight for m in self.maps], weight)
-        bias = None
-        if self.maps[0].bias is not None:
-            bias = _stack([m.bias for m in self.maps])
-            _make_views([m.bias for m in self.maps], bias)
-        self.fused = weight, bias, self._addresses()
+        maps, bias = self.maps, None
+        if not all(map(_is_plain, maps)):
+            return
+        weight = by_columns(_stack([m.weight for m in maps]))
+        _make_views([m.weight for m in maps], weight)
+        if maps[0].bias is not None:
+            bias = _stack([m.bias for m in maps])
+            _make_views([m.bias for m in maps], bias)
+        self.fused = weight, bias, _addresses(maps)
 
-    def _addresses(self) -> list[int]:
-        # By name: `m.parameters()` would take a twentieth of a decode step.
-        tensors = [t for m in self.maps for t in (m.weight, m.bias) if t is not None]
-        return [t.data_ptr() for t in tensors]
+
+def _is_plain(m: nn.Module) -> bool:
+    return type(m) is nn.Linear and not m._forward_hooks and not m._forward_pre_hooks
+
+
+def _addresses(maps: list[nn.Linear]) -> list[int]:
+    # By name: `m.parameters()` would take a twentieth of a decode step.
+    tensors = [t for m in maps for t in (m.weight, m.bias) if t is not None]
+    return [t.data_ptr() for t in tensors]
 
 
 def _stack(parts: list[nn.Parameter]) -> Tensor:
@@ -131,7 +147,7 @@ class GatedFFN(nn.Module):
         self.gate_proj = nn.Linear(D, F_, bias=bias)
         self.up_proj = nn.Linear(D, F_, bias=bias)
         self.down_proj = nn.Linear(F_, D, bias=bias)
-        self.gate_up = SideBySide(self.gate_proj, self.up_proj)
+        self.gate_up = SideBySide(self, "gate_proj", "up_proj")
         self.activation = ACTIVATIONS[config.ffn]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,7 +166,7 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(D, G * K, bias=config.qkv_bias)
         self.v_proj = nn.Linear(D, G * K, bias=config.qkv_bias)
         self.o_proj = nn.Linear(H * K, D, bias=config.o_bias)
-        self.qkv = SideBySide(self.q_proj, self.k_proj, self.v_proj)
+        self.qkv = SideBySide(self, "q_proj", "k_proj", "v_proj")
 
     def forward(
         self,

@@ -114,8 +114,7 @@ class CausalLM(nn.Module):
             )
         if cache is not None:
             self._check_regime(cache, length)
-            cache.prepare(B, T)
-        start = cache.start if cache is not None else 0
+        start = cache.prepare(B, T) if cache is not None else 0
         mask = self._mask(rule, T, past + T - start, start, ids.device)
         x = self.model(ids, positions, length, mask, cache, maps)  # (B, T, D)
         if cache is not None:
@@ -164,9 +163,13 @@ class CausalLM(nn.Module):
         return build_mask(rule, T, S, start=start, device=device)
 
     def _check_ids(self, ids: Tensor) -> tuple[int, int]:
-        if ids.dim() != 2 or ids.shape[1] == 0 or ids.is_floating_point():
+        if (
+            ids.dim() != 2
+            or 0 in ids.shape
+            or ids.dtype not in (torch.int64, torch.int32)
+        ):
             raise ValueError(
-                f"ids are whole numbers of shape (B, T) with T at least 1, "
+                f"ids are int64 or int32 of shape (B, T), both at least 1, "
                 f"got {ids.dtype} {tuple(ids.shape)}"
             )
         if ids.device.type != "meta":
@@ -183,9 +186,11 @@ class CausalLM(nn.Module):
             raise ValueError(
                 f"positions have shape {(T,)} or {(B, T)}, got {tuple(positions.shape)}"
             )
+        if positions.is_floating_point():
+            raise ValueError(f"positions are whole numbers, got {positions.dtype}")
         if positions.min() < 0:
             raise ValueError(f"positions start at 0, got {positions.min().item()}")
-        lengths = {int(n) + 1 for n in positions.reshape(-1, T).amax(-1)}
+        lengths = {n + 1 for n in positions.reshape(-1, T).amax(-1).tolist()}
         scaling = self.config.rope_scaling
         if scaling and len({scaling.regime(n) for n in lengths}) > 1:
             raise ValueError(

@@ -71,6 +71,11 @@ class RopeScaling:
             return log + 1
         return 1.0
 
+    @property
+    def depends_on_length(self) -> bool:
+        """Whether the frequencies change while a text grows."""
+        return self.kind in ("dynamic", "longrope")
+
     def regime(self, length: int) -> int:
         """The part of a sequence's length that the frequencies depend on.
 
@@ -158,9 +163,7 @@ def _longrope(freqs: Tensor, s: RopeScaling, length: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 def _frequencies_on(d_rotary, base, scaling, regime, device):
-    # Outside inference mode, so that a later training step may use the same tensor.
-    with torch.inference_mode(False):
-        return rope_frequencies(d_rotary, base, scaling, regime).to(device)
+    return rope_frequencies(d_rotary, base, scaling, regime).to(device)
 
 
 def rope_angles(

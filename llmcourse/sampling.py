@@ -43,8 +43,8 @@ def temperature(logits: Tensor, value: float) -> Tensor:
 
 def top_k(logits: Tensor, k: int) -> Tensor:
     """Keep the k largest logits, and those equal to the smallest kept. 0 keeps all."""
-    if k < 0:
-        raise ValueError(f"top-k is 0 (off) or more, got {k}")
+    if k < 0 or k != int(k):
+        raise ValueError(f"top-k is a whole number, 0 (off) or more, got {k}")
     if k == 0 or k >= logits.shape[-1]:
         return logits
     smallest = logits.topk(k, dim=-1).values[..., -1:]
@@ -90,7 +90,8 @@ class SamplingParams:
 
     def __post_init__(self):
         # A dry run of every step, so that a bad value is refused before any work.
-        probabilities(torch.zeros(2), self, seen=torch.zeros(2, dtype=torch.bool))
+        logits = torch.zeros(2, device="cpu")
+        probabilities(logits, self, seen=logits.bool())
 
 
 def probabilities(
@@ -115,7 +116,8 @@ def sample(probs: Tensor, generator: torch.Generator | None = None) -> Tensor:
 
     The number is drawn on the CPU, so that a seed gives the same ids on every device.
     """
-    u = torch.rand(*probs.shape[:-1], 1, generator=generator, dtype=torch.float64)
+    shape = (*probs.shape[:-1], 1)
+    u = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
     sums = probs.double().cumsum(-1)
     # u is below 1, so u times the total stays below the last sum that adds anything.
     u = u.to(probs.device) * sums[..., -1:]
@@ -133,7 +135,7 @@ def next_token(
         return sample(probabilities(logits, params, seen), generator)
     _check_logits(logits)
     if seen is not None:
-        logits = repetition_penalty(logits, seen, params.repetition_penalty)
+        logits = repetition_penalty(logits.float(), seen, params.repetition_penalty)
     return logits.argmax(-1)
 
 

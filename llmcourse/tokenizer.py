@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from jinja2.exceptions import TemplateError
@@ -37,9 +38,13 @@ class Tokenizer:
         """V: the number of ids, special tokens included."""
         return self.backend.get_vocab_size()
 
-    def encode(self, text: str) -> list[int]:
-        """Text to ids; the names of special tokens become those tokens."""
-        return self.backend.encode(text).ids
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Text to ids; the names of special tokens become those tokens.
+
+        add_special_tokens: put what the tokenizer wants around every text, a begin
+        token for one. A chat by the template has it already.
+        """
+        return self.backend.encode(text, add_special_tokens=add_special_tokens).ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Ids to text without special tokens; a broken character becomes U+FFFD."""
@@ -54,13 +59,17 @@ class Tokenizer:
         template = self.config.get("chat_template")
         if not isinstance(template, str):
             raise ValueError("this tokenizer has no chat template")
-        sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        sandbox = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        sandbox.globals |= {"raise_exception": _refuse, "strftime_now": _now}
+        sandbox.filters["tojson"] = _to_json
         names = {n: self._special(n) for n in ("bos_token", "eos_token", "pad_token")}
         try:
             return sandbox.from_string(template).render(
                 messages=messages, add_generation_prompt=add_generation_prompt, **names
             )
-        except TemplateError as error:
+        except Exception as error:  # a template can fail in any way that Python can
             raise ValueError(f"the chat template refuses this: {error}") from error
 
     def stream(self, ids: Iterable[int], stop: Sequence[str] = ()) -> Iterator[str]:
@@ -119,6 +128,18 @@ class Tokenizer:
             if not 0 <= token < len(self):
                 raise ValueError(f"id {token} is outside the vocabulary of {len(self)}")
         return ids
+
+
+def _refuse(reason: str) -> None:
+    raise TemplateError(reason)
+
+
+def _now(form: str) -> str:
+    return datetime.now().strftime(form)
+
+
+def _to_json(value, **options) -> str:
+    return json.dumps(value, ensure_ascii=False, **options)  # Jinja's own escapes HTML
 
 
 def _stop_begins(text: str, stop: Sequence[str]) -> int:

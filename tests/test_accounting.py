@@ -153,7 +153,7 @@ def test_kv_bytes_of_published_models():
     assert kv_bytes_per_token(PRESETS["llama-3-8b"]) == 131_072
     assert kv_bytes_per_token(PRESETS["qwen2.5-7b"], 4) == 2 * 28 * 4 * 128 * 4
     assert kv_bytes(PRESETS["llama-2-7b"], 4096) == 2 * 2**30
-    assert kv_bytes(PRESETS["mistral-7b"], 32768) == 4096 * 131_072
+    assert kv_bytes(PRESETS["mistral-7b"], 32768) == 2 * 4096 * 131_072
     assert kv_bytes(PRESETS["llama-3-8b"], 10, 3) == 30 * 131_072
 
 

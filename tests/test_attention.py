@@ -175,6 +175,24 @@ def test_shapes_that_do_not_fit_are_refused():
     refuses(attention, Q, KV, KV, causal_mask(3, 5), is_causal=True, says=["both"])
 
 
+def test_values_that_do_not_fit_their_keys_are_refused():
+    """Torch's operator would read beyond the keys, or leave some out, in silence."""
+    q, k = draw(1, 4, 2, 8), draw(1, 2, 5, 8)
+    for shape in ((1, 2, 4, 8), (1, 2, 1, 8), (1, 4, 5, 8)):
+        says = [(1, 2, 5, 8), shape]
+        refuses(attention, q, k, draw(*shape), says=says)
+    refuses(attention_weights, q, k[:, :0], says=["0 keys"])
+    refuses(attention_weights, q.half(), k, says=["torch.float16", "torch.float32"])
+
+
+def test_a_mask_of_one_row_or_column_is_broadcast():
+    q, k, v = draw(2, 4, 3, 8), draw(2, 2, 5, 8, seed=1), draw(2, 2, 5, 8, seed=2)
+    seen = torch.tensor([True, True, False, True, False])
+    whole = attention(q, k, v, seen.expand(3, 5))
+    torch.testing.assert_close(attention(q, k, v, seen[None]), whole)
+    assert (attention_weights(q, k, seen[None])[..., ~seen] == 0).all()
+
+
 def test_more_queries_than_keys_are_refused():
     refuses(causal_mask, 4, 3, says=["4 queries", "3"])
     more = draw(2, 4, 6, 8)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny import CONFIGS, LLAMA, ONE_REGIME, draw_ids, message, refuses, run, tiny
 
+from llmcourse.accounting import kv_bytes
 from llmcourse.attention import both, causal, padding, prefix
 from llmcourse.cache import KVCache
 from llmcourse.generate import prefill
@@ -70,6 +71,23 @@ def test_a_long_prompt_does_not_slow_down_what_follows():
     run(model, draw_ids(1, 40), cache)
     run(model, draw_ids(1, 1), cache)
     assert cache.start == 40 - (model.config.window - 1)
+
+
+def test_a_long_prompt_leaves_no_large_buffer():
+    model = tiny("mistral")
+    cache = model.new_cache(1)
+    run(model, draw_ids(1, 60), cache)
+    run(model, draw_ids(1, 1), cache)
+    assert cache.nbytes == kv_bytes(model.config, 64, bytes_per_number=4)
+
+
+def test_a_grown_cache_may_leave_inference_mode():
+    model, ids = tiny("llama"), draw_ids(1, 12)
+    with torch.inference_mode():
+        cache = model.new_cache(1, 4, grow=True)
+        model(ids[:, :6], cache)
+    got = run(model, ids[:, 6:], cache)
+    torch.testing.assert_close(got, run(model, ids)[:, 6:], **CLOSE)
 
 
 def test_a_window_bounds_the_memory_of_decoding():

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +13,12 @@ from safetensors.torch import load_file, save_file
 from tiny import CONFIGS, LLAMA, draw_ids, message, refuses, run, tiny
 
 from llmcourse import checkpoint
-from llmcourse.checkpoint import find_folder, from_pretrained, save_pretrained
+from llmcourse.checkpoint import (
+    find_folder,
+    from_pretrained,
+    read_config,
+    save_pretrained,
+)
 from llmcourse.families import config_from_hf, config_to_hf
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -163,22 +167,25 @@ def fail_at(monkeypatch, where: str) -> None:
 
         return broken
 
-    def rename(path, target):
-        if path.name.startswith(".") and not path.name.endswith("-old"):
-            raise Stop(where)  # the new folder cannot take its place
-        return real_rename(path, target)
+    if where.startswith("replace"):  # one file has its place already, or two
+        count = [0]
 
-    real_rename = Path.rename
-    if where == "swap":
-        monkeypatch.setattr(Path, "rename", rename)
+        def replace_some(*args):
+            count[0] += 1
+            if str(count[0]) == where[-1]:
+                raise Stop(where)
+            return real_replace(*args)
+
+        real_replace = os.replace
+        monkeypatch.setattr(os, "replace", replace_some)
     else:
-        owner = shutil if where.startswith("copy") else checkpoint
-        monkeypatch.setattr(owner, where, after(getattr(owner, where)))
+        monkeypatch.setattr(checkpoint, where, after(getattr(checkpoint, where)))
 
 
-@pytest.mark.parametrize(
-    "where", ["save_torch_state_dict", "_write_json", "copy2", "copytree", "swap"]
-)
+WHERE = ["save_torch_state_dict", "_write_json", "replace 1", "replace 2", "replace 3"]
+
+
+@pytest.mark.parametrize("where", WHERE)
 def test_a_failed_save_leaves_the_folder_as_it_was(where, tmp_path, monkeypatch):
     folder = tmp_path / "m"
     save_pretrained(tiny("qwen2", seed=1), folder)
@@ -195,7 +202,7 @@ def test_a_failed_save_leaves_the_folder_as_it_was(where, tmp_path, monkeypatch)
     assert from_pretrained(folder).config == LLAMA
 
 
-@pytest.mark.parametrize("where", ["save_torch_state_dict", "_write_json", "swap"])
+@pytest.mark.parametrize("where", WHERE)
 def test_a_failed_first_save_leaves_nothing(where, tmp_path, monkeypatch):
     fail_at(monkeypatch, where)
     assert message(Stop, save_pretrained, tiny("llama"), tmp_path / "m") == where
@@ -216,6 +223,107 @@ def test_a_config_that_no_json_can_say_is_refused_before_writing(tmp_path):
         says = [name, "swiglu" if name == "activation" else config.model_type]
         refuses(save_pretrained, tiny(config), tmp_path / "m", says=says)
         assert not list(tmp_path.iterdir())
+
+
+def test_only_the_model_s_own_weights_are_replaced(tmp_path):
+    names = ["model_ema.safetensors", "model.safetensors.bak", "model-1.safetensors"]
+    for name in names:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "gone").symlink_to("nowhere")
+    save_pretrained(tiny("llama"), tmp_path)
+    save_pretrained(tiny("llama"), tmp_path, max_shard_size=4000)
+    assert all((tmp_path / name).read_text() == "mine" for name in names)
+    assert (tmp_path / "gone").is_symlink()
+    assert from_pretrained(tmp_path).config == LLAMA
+
+
+def test_the_folder_one_stands_in_can_be_saved_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        save_pretrained(tiny("llama"), ".")
+    assert from_pretrained(".").config == LLAMA
+
+
+def test_files_are_as_open_as_the_umask_says(tmp_path):
+    before = os.umask(0o077)
+    try:
+        save_pretrained(tiny("llama"), tmp_path / "m")
+    finally:
+        os.umask(before)
+    assert {f.stat().st_mode & 0o777 for f in (tmp_path / "m").iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "window"),
+    [(["sliding_attention"] * 2, 5), (["full_attention"] * 2, None)],
+)
+def test_layer_types_of_transformers_5_count(kinds, window, tmp_path):
+    save_pretrained(tiny("qwen2"), tmp_path)
+    options = dict(use_sliding_window=True, sliding_window=5, layer_types=kinds)
+    edit_json(tmp_path / CONFIG, **options)
+    assert read_config(tmp_path).window == window
+    edit_json(tmp_path / CONFIG, layer_types=["full_attention", "sliding_attention"])
+    refuses(read_config, tmp_path, says=["some layers", "of 2"])
+
+
+def test_rope_scaling_comes_before_rope_parameters(tmp_path):
+    """As in transformers: it is what one adds by hand to a saved config."""
+    save_pretrained(tiny("llama"), tmp_path)
+    plain = {"rope_type": "default", "rope_theta": 77.0}
+    edit_json(
+        tmp_path / CONFIG,
+        rope_parameters=plain,
+        rope_scaling={"rope_type": "linear", "factor": 4.0},
+    )
+    assert read_config(tmp_path).rope_scaling.kind == "linear"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden_size": None},
+        {"hidden_size": "32"},
+        {"num_attention_heads": 0},
+        {"rms_norm_eps": "small"},
+        {"rope_scaling": "linear"},
+        {"eos_token_id": "x"},
+        {"quantization_config": {"bits": 4}},
+    ],
+    ids=str,
+)
+def test_values_of_the_wrong_kind_are_refused(change, tmp_path):
+    save_pretrained(tiny("llama"), tmp_path)
+    edit_json(tmp_path / CONFIG, **change)
+    refuses(read_config, tmp_path, says=[])
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "5", '"a"'])
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_a_file_without_named_values_is_refused(file, text, tmp_path):
+    save_pretrained(tiny("llama"), tmp_path)
+    (tmp_path / file).write_text(text)
+    refuses(read_config, tmp_path, says=[file])
+
+
+@pytest.mark.parametrize("index", [None, [1], {"a": 5}, {"a": "../x"}, {"a": "/x"}])
+def test_an_index_names_files_of_its_own_folder(index, tmp_path):
+    save_pretrained(tiny("llama"), tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    (tmp_path / checkpoint.INDEX).write_text(json.dumps({"weight_map": index}))
+    refuses(from_pretrained, tmp_path, says=["index.json"])
+
+
+def test_weights_of_other_kinds_are_refused(tmp_path):
+    folder = saved(tmp_path)
+    edit_tensors(
+        folder, lambda s: s.update({"model.norm.weight": torch.ones(32).int()})
+    )
+    refuses(from_pretrained, folder, says=["model.norm.weight", "torch.int32"])
+    edit_tensors(
+        folder, lambda s: s.update({"model.norm.weight": torch.ones(32).half()})
+    )
+    refuses(from_pretrained, folder, says=["torch.float16", "torch.float32", "dtype"])
+    assert from_pretrained(folder, dtype=torch.float32).config == LLAMA
 
 
 # What is missing or broken is named.
@@ -420,7 +528,7 @@ def test_a_config_survives_the_round_trip(name):
                 sliding_window=5,
                 max_window_layers=1,
             ),
-            ["max_window_layers 1", "2 layers"],
+            ["max_window_layers 1", "of 2"],
         ),
     ],
     ids=str,

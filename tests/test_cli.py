@@ -177,6 +177,8 @@ BAD = {
         ["generate", "a", "--model", "gpt2"],
         ["'gpt2'", "hub"],
     ),
+    "seed": ([*GENERATE, "--seed", str(2**63)], ["--seed", str(2**63)]),
+    "broken prompt": (["generate", "\udcff", "--model", "MODEL"], ["no valid text"]),
     "info of nothing": (["info", "no-such-model"], ["'no-such-model'"]),
     "tokens 0": (["info", "gpt2", "--tokens", "0"], ["0", "1024"]),
     "tokens": (["info", "gpt2", "--tokens", "2000"], ["2000", "1024"]),
@@ -242,6 +244,17 @@ def test_a_reader_that_leaves_ends_the_program_quietly(folder):
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has /dev/full")
+def test_a_full_disk_is_one_line_and_exit_code_2():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "llmcourse", "info", "gpt2"],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_version(capsys):

@@ -40,7 +40,15 @@ def test_an_odd_head_is_refused_with_rope_only():
 
 
 def test_a_window_has_a_token():
-    refuses(replace, LLAMA, window=0, says=["at least 1", "got 0"])
+    refuses(replace, LLAMA, window=0, says=["from 1 on", "got 0"])
+    refuses(replace, LLAMA, window=2.5, says=["whole number", "2.5"])
+
+
+def test_numbers_that_would_give_nan_are_refused():
+    refuses(replace, LLAMA, rope_base=0, says=["rope_base", "above 0", "0"])
+    refuses(replace, LLAMA, norm_eps=None, says=["norm_eps", "None"])
+    refuses(replace, LLAMA, n_layers=True, says=["n_layers", "True"])
+    refuses(replace, LLAMA, stop_ids=("a",), says=["stop_ids", "'a'"])
 
 
 def test_rotary_width_is_the_head_if_not_given():

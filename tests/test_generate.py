@@ -252,10 +252,30 @@ def test_a_batch_without_prompts_is_refused():
     refuses(generate_batch, tiny("llama"), [], max_new_tokens=3, says=["at least 1"])
 
 
-def test_rows_that_reach_another_rope_regime_apart_are_refused():
-    model, prompts = tiny("dynamic"), [prompt(12), prompt(9)]
+@pytest.mark.parametrize("name", ["dynamic", "longrope"])
+def test_rows_that_reach_another_rope_regime_apart_equal_each_alone(name):
+    model, prompts = tiny(name), [prompt(12), prompt(9)]
     options = dict(max_new_tokens=10, stop_ids=())
-    refuses(generate_batch, model, prompts, **options, says=["dynamic", "17", "14"])
+    alone = [list(generate(model, ids, **options)) for ids in prompts]
+    assert generate_batch(model, prompts, **options) == alone
+
+
+def test_stop_ids_may_be_a_tensor():
+    model = tiny("llama")
+    ids = written(model, prompt(5), n=6)
+    short = generate(
+        model, prompt(5), max_new_tokens=6, stop_ids=torch.tensor(ids[3:4])
+    )
+    assert list(short) == ids[: ids.index(ids[3])]
+
+
+def test_a_prompt_is_one_row():
+    ids = torch.ones(1, 3, dtype=torch.long)
+    refuses(generate, tiny("llama"), ids, max_new_tokens=1, says=["(T,)", "(1, 3)"])
+
+
+def test_a_prompt_may_fill_the_context_if_nothing_is_to_follow():
+    assert list(generate(tiny("llama"), prompt(64), max_new_tokens=0)) == []
 
 
 def test_nan_weights_are_not_generated_from():

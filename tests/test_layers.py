@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import CONFIGS, GPT2, LLAMA, draw, redraw
+from tiny import CONFIGS, GPT2, LLAMA, draw, draw_ids, redraw, run, tiny
 from torch import nn
 
 from llmcourse.attention import causal_mask
@@ -88,12 +88,16 @@ def maps(bias: bool) -> tuple[nn.Linear, nn.Linear]:
     return pair
 
 
+def beside(a: nn.Module, b: nn.Module) -> SideBySide:
+    return SideBySide(nn.ModuleDict({"a": a, "b": b}), "a", "b")
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_fused_maps_give_the_same_numbers(bias, dtype):
     a, b = (m.to(dtype) for m in maps(bias))
     x = draw(2, 3, 6).to(dtype)
-    side = SideBySide(a, b)
+    side = beside(a, b)
     before = torch.cat([a(x), b(x)], -1)
     weights = a.weight.clone(), b.weight.clone()
     side.fuse()
@@ -105,7 +109,7 @@ def test_fused_maps_give_the_same_numbers(bias, dtype):
 
 def test_fused_maps_share_their_memory():
     a, b = maps(True)
-    side = SideBySide(a, b)
+    side = beside(a, b)
     side.fuse()
     weight, bias, _ = side.fused
     assert weight.shape == (6, 6) and bias.shape == (6,)
@@ -117,7 +121,7 @@ def test_fused_maps_share_their_memory():
 def replaced(kind: str) -> bool:
     """Whether a fused pair gives the outputs of weights that came after `fuse`."""
     a, b = maps(True)
-    side, x = SideBySide(a, b), draw(2, 6)
+    side, x = beside(a, b), draw(2, 6)
     side.fuse()
     new = draw(2, 6, seed=9)
     if kind == "parameter":
@@ -140,9 +144,41 @@ def test_replaced_weights_are_noticed(kind):
     assert replaced(kind)
 
 
+class Doubled(nn.Module):
+    """As an adapter does: another module in the place of a map."""
+
+    def __init__(self, inner: nn.Linear):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return 2 * self.inner(x)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_replaced_map_is_used(packed):
+    model = tiny("llama")
+    model = model.pack() if packed else model
+    ids, attn = draw_ids(1, 5), model.model.layers[0].self_attn
+    before = run(model, ids)
+    attn.q_proj = Doubled(attn.q_proj)
+    assert not torch.allclose(run(model, ids), before)
+    assert not torch.allclose(run(model.pack(), ids), before)  # nothing to fuse there
+
+
+def test_hooks_of_fused_maps_are_called():
+    a, b = maps(True)
+    side, called = beside(a, b), []
+    side.fuse()
+    b.register_forward_hook(lambda *args: called.append(args))
+    with torch.no_grad():
+        side(draw(2, 6))
+    assert len(called) == 1
+
+
 def test_fused_maps_follow_a_change_of_type():
     a, b = maps(True)
-    side = SideBySide(a, b)
+    side = beside(a, b)
     side.fuse()
     for m in (a, b):
         m.double()
@@ -152,7 +188,7 @@ def test_fused_maps_follow_a_change_of_type():
 
 def test_gradients_reach_every_map_after_fusing():
     a, b = maps(True)
-    side, x = SideBySide(a, b), draw(2, 6)
+    side, x = beside(a, b), draw(2, 6)
     side.fuse()
     y = side(x)
     assert y.requires_grad

@@ -242,7 +242,9 @@ def test_ids_are_checked():
     refuses(model, torch.tensor([[-1, 3]]), says=["id -1", "vocabulary of 64"])
     refuses(model, torch.zeros(1, 0, dtype=torch.long), says=["at least 1", "(1, 0)"])
     refuses(model, torch.zeros(3, dtype=torch.long), says=["(B, T)", "(3,)"])
-    refuses(model, torch.zeros(1, 3), says=["whole numbers", "torch.float32"])
+    refuses(model, torch.zeros(1, 3), says=["int64", "torch.float32"])
+    refuses(model, torch.zeros(0, 3, dtype=torch.long), says=["at least 1", "(0, 3)"])
+    refuses(model, torch.zeros(1, 3, dtype=torch.bool), says=["int64", "torch.bool"])
 
 
 def test_texts_longer_than_the_context_are_refused():

@@ -135,7 +135,7 @@ MUTANTS = [
     ),
     mutant(
         "the past hidden from a chunk, as torch's own flag does", attention,
-        "mask = causal_mask(T, S).to(q.device)",
+        "mask = build_mask(causal, T, S, device=q.device)",
         "mask = torch.ones(T, S).tril().bool()",
         test_cache.test_any_split_of_the_prompt_gives_the_same_logits,
         "llama", [8, 7],
@@ -229,12 +229,12 @@ MUTANTS = [
     ),
     mutant(
         "a fused map does not notice new weights", layers,
-        "if addresses == self._addresses():", "if True:",
+        "if addresses == _addresses(maps):", "if True:",
         test_layers.test_replaced_weights_are_noticed, "parameter",
     ),
     mutant(
         "a fused map keeps gradients from its parts", layers,
-        "if self.fused and not torch.is_grad_enabled():", "if self.fused:",
+        "if self.fused and not torch.is_grad_enabled() and", "if self.fused and",
         test_layers.test_gradients_reach_every_map_after_fusing,
     ),
     mutant(
@@ -294,7 +294,7 @@ MUTANTS = [
     ),
     mutant(
         "new keys put before the old ones", cache,
-        "return keys[:, :, :S], values[:, :, :S]",
+        "return keys[:, :, self._first : S], values[:, :, self._first : S]",
         "return tuple(x[:, :, :S].roll(S - held, 2) for x in (keys, values))",
         test_cache.test_any_split_of_the_prompt_gives_the_same_logits,
         "gpt2", [8, 7],
