@@ -70,11 +70,12 @@ def generate_batch(
     stop_ids: Sequence[int] | None = None,
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
-    """What `generate` yields for each of several prompts, read in one padded batch."""
+    """What `generate` yields for each of several prompts, read in one padded batch.
+
+    Prompts that cannot keep step to the end are read one after the other instead.
+    """
     _check(model, prompts, max_new_tokens)
-    scaling = model.config.rope_scaling
-    if scaling and scaling.depends_on_length and len({len(ids) for ids in prompts}) > 1:
-        # Rows would need different frequencies at one step, so they go one by one.
+    if len({len(ids) for ids in prompts}) > 1 and _part(model, prompts, max_new_tokens):
         options = dict(sampling=sampling, stop_ids=stop_ids, generator=generator)
         options["max_new_tokens"] = max_new_tokens
         return [list(generate(model, ids, **options)) for ids in prompts]
@@ -83,21 +84,6 @@ def generate_batch(
         for text, token in zip(texts, row, strict=True):
             if token is not None:
                 text.append(token)
-    longest = max(map(len, prompts))
-    room = model.config.context - longest
-    rest = [b for b, text in enumerate(texts) if len(text) == room < max_new_tokens]
-    rest = [b for b in rest if len(prompts[b]) < longest]
-    if rest:  # the longest row has filled the context, shorter ones go on
-        more = generate_batch(
-            model,
-            [[*prompts[b], *texts[b]] for b in rest],
-            max_new_tokens=max_new_tokens - room,
-            sampling=sampling,
-            stop_ids=stop_ids,
-            generator=generator,
-        )
-        for b, text in zip(rest, more, strict=True):
-            texts[b] += text
     return texts
 
 
@@ -129,6 +115,15 @@ def _steps(
         ids = torch.cat((ids, new), 1)
         if seen is not None:
             seen.scatter_(1, new, True)
+
+
+def _part(model: CausalLM, prompts, max_new_tokens: int) -> bool:
+    """Whether rows of several lengths cannot take every step together: the longest
+    would fill the context first, or RoPE's frequencies depend on the length.
+    """
+    scaling = model.config.rope_scaling
+    longest = max(len(ids) for ids in prompts) + max_new_tokens
+    return longest > model.config.context or bool(scaling and scaling.depends_on_length)
 
 
 def _left_pad(prompts, device) -> tuple[Tensor, Tensor | None]:
