@@ -114,6 +114,7 @@ def _move_into(folder: Path, staging: Path) -> None:
     """Put each finished file in its place, weights first, and drop other weights."""
     umask = os.umask(0)
     os.umask(umask)
+    mode = 0o666 & ~umask  # safetensors files come out for their owner only
     new = sorted(staging.iterdir(), key=lambda file: not WEIGHTS.fullmatch(file.name))
     names = {file.name for file in new}
     old = [f for f in folder.iterdir() if f.name in names or WEIGHTS.fullmatch(f.name)]
@@ -123,9 +124,7 @@ def _move_into(folder: Path, staging: Path) -> None:
         _link(file, kept / file.name)
     try:
         for file in new:
-            file.chmod(
-                0o666 & ~umask
-            )  # safetensors files come out for their owner only
+            file.chmod(mode)
             os.replace(file, folder / file.name)
         for file in old:
             if file.name not in names:

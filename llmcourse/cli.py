@@ -113,7 +113,7 @@ def _generate(args) -> int:
             f"{args.model!r} is a shape for `llmcourse info`, without weights: "
             f"give a folder or a hub id such as Qwen/Qwen2.5-0.5B"
         )
-    folder = _folder(args.model)
+    folder = _folder(args.model, weights=True)
     tokenizer = Tokenizer.from_pretrained(folder)
     model = from_pretrained(folder, dtype=DTYPES[args.dtype], device=device())
     if args.chat:
@@ -155,8 +155,8 @@ def _generate(args) -> int:
     return 0
 
 
-def _folder(name: str) -> Path:
-    return POCKET if name.lower() == "pocket" else find_folder(name)
+def _folder(name: str, *, weights: bool = False) -> Path:
+    return POCKET if name.lower() == "pocket" else find_folder(name, weights=weights)
 
 
 def _info(args) -> int:

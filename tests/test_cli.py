@@ -4,15 +4,18 @@ import io
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import torch
 from test_tokenizer import BYTES, saved
 from tiny import LLAMA, tiny
 
-from llmcourse import __version__, cli
+from llmcourse import __version__, checkpoint, cli
 from llmcourse.accounting import count_parameters, decode_flops, prefill_flops
 from llmcourse.checkpoint import save_pretrained
 from llmcourse.cli import main
@@ -255,6 +258,24 @@ def test_a_full_disk_is_one_line_and_exit_code_2():
             env=os.environ | {"PYTHONUNBUFFERED": ""},
         )  # fmt: skip
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_model_of_the_hub_comes_with_its_weights(
+    command, folder, tmp_path, monkeypatch
+):
+    """The hub is a folder here, of which only the files asked for are fetched."""
+
+    def fetch(name, *, allow_patterns, ignore_patterns):
+        for file in Path(folder).iterdir():
+            if any(fnmatch(file.name, pattern) for pattern in allow_patterns):
+                shutil.copy(file, tmp_path / file.name)
+        return str(tmp_path)
+
+    monkeypatch.setattr(checkpoint, "snapshot_download", fetch)
+    assert command("info", "owner/model")[0] == 0
+    assert not list(tmp_path.glob("*.safetensors"))  # a table needs no weights
+    hub = ["owner/model" if a == "MODEL" else a for a in GENERATE]
+    assert command(*hub) == command(*GENERATE)
 
 
 def test_version(capsys):
