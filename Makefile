@@ -25,7 +25,8 @@ SITE := _config.yml _toc.yml $(shell find chapters _static _ext assets \
 	! -path '*/.ipynb_checkpoints*' ! -path '*/__pycache__*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment book test lab run check unit notebooks browser bench clean
+.PHONY: help setup environment book test lab run check unit notebooks browser bench \
+	pocket clean
 .NOTPARALLEL:
 
 help:
@@ -37,6 +38,7 @@ help:
 	@echo "  make run     execute the notebooks in place (CHAPTERS=... for some of them)"
 	@echo "  make check   lint and spelling only, seconds"
 	@echo "  make bench   speed and memory of this machine"
+	@echo "  make pocket  train the model that ships, in hours on a CPU (pocket/README.md)"
 	@echo "  make clean   remove what was built (.venv stays)"
 	@echo
 	@echo "Each creates .venv when it is needed, with $(PYTHON); PYTHON=python3.12 says"
@@ -117,6 +119,13 @@ run: $(READY)
 
 bench: $(READY)
 	$(PY) benchmarks/decode.py
+
+# The variables keep glibc from giving large blocks back to the system after each use,
+# which makes a training step on a CPU half as fast again. Elsewhere they do nothing.
+pocket: $(READY)
+	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
+	  $(PY) -m pocket.train
+	$(PY) -m pocket.evaluate --json pocket/results.json
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache llmcourse.egg-info

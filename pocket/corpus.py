@@ -1,29 +1,40 @@
 """The corpus Pocket is trained on: seeded, endless, and split in two for good.
 
 ``python -m pocket.corpus --seed 0 --documents 1000 --out corpus.txt`` writes it out;
-``documents(seed, split)`` yields it. Nothing is read from a network or from a file.
+``documents(seed, split)`` yields it. Nothing is read from a network.
 
-Two splits never meet. What is held out is decided by a hash, so it is the same for
-every seed: the hash of a *combination* (this country in this wording, these two
-animals with this verb) where a text has one, else the hash of the whole text.
+The two splits share no sentence. A hash decides where a sentence belongs, so it is the
+same for every seed: one sentence in eight is held out. A draw that gives a sentence of
+the other split is drawn again. Sentences of fewer than six words (ten Chinese
+characters) are free, for nobody can answer a question without "Yes." and "The dog.".
+Combinations are held out as well: these two animals with this verb, this name in this
+story, this word in a list of this form.
 """
 
 import argparse
 import hashlib
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 TRAIN, HELD_OUT = "train", "held-out"
 END = "<|endoftext|>"
+HAN = re.compile(r"[\u4e00-\u9fff]")
+WORD = re.compile(r"[A-Za-z']+|\d+|[+=]")
+ROLE = "(?:system|user|assistant)"
+MARKER = re.compile(rf"<\|\w+\|>{ROLE}?\n?|^{ROLE}: ", re.M)
+BREAK = re.compile(r"(?<=[.!?。！？])[\"”’]?\s*|\n")
+TRIES = 400  # draws before a text is given up
 
-# Combinations that must be learnt, whatever their hash: the course's own sentences.
+# Sentences that must be learnt, whatever their hash: the course's own.
 PINNED = {
-    "France|The capital of {} is {}.",
-    "The Shawshank Redemption|{} is {}.",
-    "咖啡|我可以拥有一杯{}吗？",
+    "The capital of France is Paris.",
+    "The Shawshank Redemption is a film about hope and friendship in a prison.",
+    "我可以拥有一杯咖啡吗？",
 }
 
 
@@ -32,12 +43,22 @@ class Document(NamedTuple):
     text: str
 
 
+class Stuck(Exception):
+    """A text that cannot be written in the split at hand; another one is drawn."""
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text that only one split may have."""
+    parts = (p.strip() for p in BREAK.split(MARKER.sub("\n", text)))
+    return [p for p in parts if len(WORD.findall(p)) >= 6 or len(HAN.findall(p)) >= 10]
+
+
+@lru_cache(200_000)
 def split_of(key: str) -> str:
-    """The split a combination or a text belongs to: one in ten is held out."""
+    """The split a sentence or a combination belongs to: one in eight is held out."""
     if key in PINNED:
         return TRAIN
-    digest = hashlib.sha256(key.encode()).digest()
-    return HELD_OUT if digest[0] * 10 < 256 else TRAIN
+    return HELD_OUT if hashlib.sha256(key.encode()).digest()[0] < 32 else TRAIN
 
 
 class Draw:
@@ -48,7 +69,6 @@ class Draw:
             raise ValueError(f"split is {split!r}, not {TRAIN!r} or {HELD_OUT!r}")
         self.rng = random.Random(f"{seed}/{split}")
         self.split = split
-        self.keyed = False  # whether the text at hand was placed by its combinations
 
     def one(self, options):
         """One of the options, all equally likely."""
@@ -65,29 +85,48 @@ class Draw:
         """A whole number from low to high, both included."""
         return self.rng.randint(low, high)
 
-    def keep(self, make: Callable[["Draw"], tuple]):
-        """Draw from make, which returns (value, key), until the key is in the split."""
-        self.keyed = True
-        while True:
-            value, key = make(self)
-            if split_of(key) == self.split:
+    def accepts(self, text: str, *keys: str) -> bool:
+        """Whether a text's sentences and its combinations belong to this split."""
+        return all(split_of(k) == self.split for k in (*sentences(text), *keys))
+
+    def keep(self, make: Callable[[], tuple]):
+        """Draw from make until what it gives belongs to this split.
+
+        make returns (value, text, *combinations); keep returns the value.
+
+        Raises:
+            Stuck: if that does not come to pass.
+        """
+        for _ in range(TRIES):
+            value, text, *keys = make()
+            if self.accepts(text, *keys):
                 return value
+        raise Stuck(text)
+
+
+def unstuck(make: Callable):
+    """What make() gives, called again for as long as it is stuck."""
+    while True:
+        try:
+            return make()
+        except Stuck:
+            continue
 
 
 def makers() -> dict[str, tuple[float, Callable[[Draw], str]]]:
     """Every kind of text: its share of the documents, and what writes it."""
     # Imported here because those modules need this one's names.
-    from pocket import facts, reference, stories
+    from pocket import chat, facts, patterns, prose, reference
 
-    return {**facts.MAKERS, **reference.MAKERS, **stories.MAKERS}
+    modules = (facts, reference, patterns, prose, chat)
+    return {kind: made for module in modules for kind, made in module.MAKERS.items()}
 
 
 def write(draw: Draw, maker: Callable[[Draw], str]) -> str:
     """One text of the draw's split."""
     while True:
-        draw.keyed = False
-        text = maker(draw)
-        if draw.keyed or split_of(text) == draw.split:
+        text = unstuck(lambda: maker(draw))
+        if draw.accepts(text):
             return text
 
 
@@ -115,10 +154,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=(TRAIN, HELD_OUT), default=TRAIN)
     parser.add_argument("--documents", type=int, default=1000)
+    parser.add_argument("--kind", help="only texts of this kind")
     parser.add_argument("--out", type=Path, help="a file; the terminal without it")
     args = parser.parse_args()
-    chosen = itertools.islice(documents(args.seed, args.split), args.documents)
-    text = "".join(f"{d.text}{END}\n" for d in chosen)
+    if args.kind:
+        texts = only(args.kind, args.seed, args.split)
+    else:
+        texts = (d.text for d in documents(args.seed, args.split))
+    text = "".join(f"{t}{END}\n" for t in itertools.islice(texts, args.documents))
     if args.out:
         args.out.write_text(text, encoding="utf-8")
     else:

@@ -1,7 +1,8 @@
 """Measure Pocket on held-out text: ``python -m pocket.evaluate``.
 
-Prints a table, the best attention heads and a few sampled texts; ``--json file`` also
-writes the figures. Whatever is measured here is text of the held-out split.
+Prints a table; ``--json file`` also writes the figures, ``--samples file`` sixty texts
+to be read. Whatever is measured here is text of the held-out split. An answer counts
+only if every token of it is the greedy one.
 """
 
 import argparse
@@ -9,7 +10,10 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,11 +26,13 @@ from llmcourse.checkpoint import from_pretrained
 from llmcourse.generate import generate
 from llmcourse.model import CausalLM
 from llmcourse.sampling import SamplingParams
-from pocket.corpus import END, HELD_OUT, TRAIN, documents, only, split_of
-from pocket.facts import CAPITAL, CAPITAL_ZH
+from pocket.chat import CONVERSATIONS, as_text
+from pocket.corpus import END, HAN, HELD_OUT, TRAIN, Draw, documents, unstuck
+from pocket.facts import keys, relations, worded
 from pocket.heads import best_heads
-from pocket.tokenizer import HAN
-from pocket.words import CAPITALS
+from pocket.patterns import SEPARATORS, SHOTS, pairs, shots, terms, twice
+from pocket.probe import sense_accuracy
+from pocket.reference import puzzle
 
 CONTINUATIONS = [
     ("The capital of France is", " Paris"),
@@ -34,7 +40,12 @@ CONTINUATIONS = [
     ("我可以拥有一杯", "咖啡"),
     ("有一天，一位勇敢的", "探险家"),
 ]
-OPENINGS = ["One day", "The dog", "Once upon a time", "有一天", "小明", "猫"]
+OPENINGS = {
+    "en": ["One day", "The", "Once upon a time", "It was", "In the morning", "My"],
+    "zh": ["有一天", "小明", "从前", "今天", "我", "早上"],
+}
+# A wording whose last cell closes it: what stands before must give the answer.
+ASKS = re.compile(r"(.*?)( ?)\{(\d)\}([.。])$", re.S)
 
 
 class Reader:
@@ -42,6 +53,7 @@ class Reader:
 
     def __init__(self, model: CausalLM, tokenizer: Tokenizer):
         self.model, self.tokenizer = model, tokenizer
+        self.device = model.lm_head.weight.device
 
     def ids(self, text: str) -> list[int]:
         return self.tokenizer.encode(text).ids
@@ -49,7 +61,7 @@ class Reader:
     @torch.inference_mode()
     def logits(self, text: str) -> Tensor:
         """(T, V): what the model expects after each token of the text."""
-        ids = torch.tensor([self.ids(text)], device=self.model.lm_head.weight.device)
+        ids = torch.tensor([self.ids(text)], device=self.device)
         return self.model(ids)[0].float().cpu()
 
     def says(self, prompt: str, answer: str) -> bool:
@@ -57,6 +69,11 @@ class Reader:
         start, ids = len(self.ids(prompt)), self.ids(prompt + answer)
         best = self.logits(prompt + answer).argmax(-1)[start - 1 : -1]
         return best.tolist() == ids[start:]
+
+    def continues(self, prompt: str, count: int = 96) -> tuple[str, bool]:
+        """The greedy continuation, and whether the model ended it by itself."""
+        new = list(generate(self.model, self.ids(prompt), max_new_tokens=count))
+        return self.tokenizer.decode(new), len(new) < count
 
     def bits(self, text: str) -> float:
         """The bits that the text takes after its first token."""
@@ -69,8 +86,7 @@ def continuation(reader: Reader, prompt: str, wanted: str) -> dict:
     """The greedy text after a prompt, and how probable its wanted first token was."""
     first = reader.ids(prompt + wanted)[len(reader.ids(prompt))]
     p = reader.logits(prompt)[-1].softmax(-1)[first].item()
-    ids = generate(reader.model, reader.ids(prompt), max_new_tokens=8)
-    text = reader.tokenizer.decode(list(ids))
+    text, _ = reader.continues(prompt, 8)
     return {"prompt": prompt, "text": text, "p": p, "good": text.startswith(wanted)}
 
 
@@ -86,86 +102,157 @@ def bits_per_byte(reader: Reader, split: str, chinese: bool, n: int) -> float:
     return bits / size
 
 
-def last_word(text: str) -> tuple[str, str]:
-    """A question's text as prompt and answer: the last word, or what follows the ？."""
-    mark = "？" if HAN.search(text) else " "
-    head, _, answer = text.rpartition(mark)
-    return (head + mark, answer) if mark != " " else (head, mark + answer)
-
-
 def asked(kind: str) -> Iterator[tuple[str, str]]:
-    """Held-out texts of a kind that end in a question and its answer."""
-    return map(last_word, only(kind))
+    """Held-out puzzles of a kind: text and question, answer."""
+    draw = Draw(0, HELD_OUT)
+    while True:
+        made = unstuck(lambda: puzzle(kind, draw))
+        yield made.said + made.question, made.answer
 
 
 def facts() -> Iterator[tuple[str, str]]:
-    """Capitals in wordings in which training never showed them."""
-    for frames, cells in ((CAPITAL, (0, 1)), (CAPITAL_ZH, (2, 3))):
-        for frame, row in itertools.product(frames, CAPITALS):
-            if split_of(f"{row[cells[0]]}|{frame}") == HELD_OUT:
-                yield last_fact(frame, row[cells[0]], row[cells[1]])
+    """Facts in wordings in which training never showed them, in a random order.
+
+    Left out where the words before the answer do not determine it.
+    """
+    draw, found = Draw(0, HELD_OUT), {}
+    for relation in relations():
+        for wording in relation.wordings:
+            parts = ASKS.fullmatch(wording)
+            if not parts or "{" not in parts[1]:
+                continue
+            for row in relation.rows:
+                text = worded(wording, row)
+                answer = parts[2] + row[int(parts[3])]
+                prompt = text.removesuffix(answer + parts[4])
+                held_out = draw.accepts(text, *keys(text))
+                found.setdefault(prompt, []).append((answer, held_out))
+    clear = [(p, a[0][0]) for p, a in found.items() if len(a) == 1 and a[0][1]]
+    return iter(draw.some(clear, len(clear)))
 
 
-def last_fact(frame: str, country: str, city: str) -> tuple[str, str]:
-    text = frame.format(country, city)
-    head, _, tail = text.rpartition(city)
-    return (head[:-1], " " + city) if head.endswith(" ") else (head, city)
-
-
-def accuracy(reader: Reader, pairs: Iterator[tuple[str, str]], n: int) -> dict:
+def accuracy(reader: Reader, texts: Iterable[tuple[str, str]], n: int) -> dict:
     """How many of n prompts are continued, greedily, with their answers."""
-    right = [reader.says(*pair) for pair in itertools.islice(pairs, n)]
+    right = [reader.says(*pair) for pair in itertools.islice(texts, n)]
     return {"right": sum(right), "n": len(right)}
 
 
 def induction(reader: Reader, n: int) -> dict:
-    """Top-1 accuracy on lists that are repeated.
+    """Top-1 accuracy on the second half of lists of random words, given twice.
 
-    Counted from the second token of the first repetition on: until its first token is
-    there, nothing says that the list begins anew.
+    Counted from the second token of that half on: until its first token is there,
+    nothing says that the list begins anew.
     """
-    right = total = 0
-    for text in itertools.islice(only("repeated"), n):
-        period = re.match(r"(.+?)(?:, |[ ，\n])(?=\1(?:[ ，,\n]|$))", text, re.S)
-        start = reader.tokenizer.encode(text).char_to_token(period.end()) + 1
+    draw, right, total = Draw(7, HELD_OUT), 0, 0
+    for _ in range(n):
+        text = twice(draw, shortest=8)
+        again = re.fullmatch(r"(.+?)(?:, | / |[ ，\n]?)(\1)", text, re.S).start(2)
+        start = reader.tokenizer.encode(text).char_to_token(again) + 1
         ids = torch.tensor(reader.ids(text))
         hits = reader.logits(text).argmax(-1)[start - 1 : -1] == ids[start:]
         right, total = right + int(hits.sum()), total + len(hits)
     return {"right": right, "n": total}
 
 
-def samples(reader: Reader, temperature: float = 0.8) -> list[str]:
-    """One sampled text after each opening, seeded."""
+def few_shot(examples: int) -> Iterator[tuple[str, str]]:
+    """A word whose pair no list of training showed, after so many examples."""
+    draw = Draw(1, HELD_OUT)
+    tasks = [t for t in SHOTS if len(pairs(t)) >= 100]
+    while True:
+        task, mark = draw.one(tasks), draw.one(SEPARATORS)
+        *shown, (word, answer) = unstuck(partial(shots, draw, task, examples + 1))
+        before = "".join(f"{a}{mark}{b}\n" for a, b in shown)
+        space = " " if mark.endswith(" ") else ""
+        yield before + word + mark.rstrip(), space + answer
+
+
+def sums(reader: Reader, n: int, one_by_one: bool) -> dict:
+    """Sums of four one-digit numbers that training never showed."""
+    draw, right = Draw(2, HELD_OUT), 0
+    numbers = itertools.islice(
+        (t for t in iter(lambda: terms(draw), 0) if len(t) == 4), n
+    )
+    for four in numbers:
+        question = "What is " + " + ".join(map(str, four)) + "?"
+        if one_by_one:
+            text, _ = reader.continues(f"{question} Step by step:")
+            right += text.endswith(f"The answer is {sum(four)}.")
+        else:
+            text, _ = reader.continues(f"{question} At once:")
+            right += text == f" {sum(four)}"
+    return {"right": right, "n": n}
+
+
+def form(answer: str) -> str:
+    """What is left of an answer when its words no longer matter."""
+    return re.sub(r"[^\W\d_](?:[\w' -]*\w)?|\d+", "w", answer)
+
+
+def chats(reader: Reader, n: int) -> dict[str, dict]:
+    """Answers that end by themselves, that have the form asked for, that are right."""
+    draw, found = Draw(3, HELD_OUT), {"stops and form": 0, "stops, form, words": 0}
+    for make in itertools.islice(itertools.cycle(CONVERSATIONS), n):
+        turns = unstuck(partial(make, draw))
+        last = max(i for i, (who, _) in enumerate(turns) if who == "assistant")
+        prompt = as_text(turns[:last]) + "<|im_start|>assistant\n"
+        text, ended = reader.continues(prompt)
+        found["stops and form"] += ended and form(text) == form(turns[last][1])
+        found["stops, form, words"] += ended and text == turns[last][1]
+    return {name: {"right": right, "n": n} for name, right in found.items()}
+
+
+def shares(reader: Reader, n: int) -> dict[str, float]:
+    """The share of each kind of text in the tokens of n documents of training."""
+    counts: Counter[str] = Counter()
+    for document in itertools.islice(documents(8), n):
+        counts[document.kind.removesuffix("-zh")] += len(reader.ids(document.text)) + 1
+    return {kind: c / counts.total() for kind, c in counts.most_common()}
+
+
+def samples(reader: Reader, count: int = 60, temperature: float = 0.8) -> list[str]:
+    """Sampled texts, seeded, half of them Chinese: each to its end, or 120 tokens."""
     texts, sampling = [], SamplingParams(temperature=temperature)
-    chance = torch.Generator(reader.model.lm_head.weight.device).manual_seed(0)
-    for opening in OPENINGS:
-        ids = reader.ids(opening)
-        rules = dict(max_new_tokens=80, sampling=sampling, generator=chance)
-        new = generate(reader.model, ids, **rules)
-        texts.append(reader.tokenizer.decode(ids + list(new)))
+    chance = torch.Generator(reader.device).manual_seed(0)
+    for openings in OPENINGS.values():
+        for i in range(count // 2):
+            ids = reader.ids(openings[i % len(openings)])
+            rules = dict(max_new_tokens=120, sampling=sampling, generator=chance)
+            new = generate(reader.model, ids, **rules)
+            texts.append(reader.tokenizer.decode(ids + list(new)))
     return texts
 
 
 def evaluate(reader: Reader, n: int) -> dict:
     """All figures, by name."""
-    tests: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
-        "capitals, held-out wordings": facts,
-        "reference, animals": lambda: asked("animals"),
-        "reference, animals, Chinese": lambda: asked("animals-zh"),
-        "reference, people": lambda: asked("people"),
-        "reference, people, Chinese": lambda: asked("people-zh"),
+    tests = {
+        "facts, held-out wordings": facts(),
+        "reference, animals": asked("animals"),
+        "reference, animals, Chinese": asked("animals-zh"),
+        "reference, told before": asked("told"),
+        "reference, people": asked("people"),
+        "reference, people, Chinese": asked("people-zh"),
+        "reference, things": asked("fits"),
+        "reference, things, Chinese": asked("fits-zh"),
+        "few-shot, 4 examples": few_shot(4),
+        "few-shot, none": few_shot(0),
     }
     bits = itertools.product((HELD_OUT, TRAIN), (("English", False), ("Chinese", True)))
     return {
         "continuations": [continuation(reader, *pair) for pair in CONTINUATIONS],
-        "accuracy": {name: accuracy(reader, test(), n) for name, test in tests.items()}
-        | {"induction, repeated lists": induction(reader, n // 2)},
+        "accuracy": {name: accuracy(reader, test, n) for name, test in tests.items()}
+        | {
+            "induction, repeated lists": induction(reader, n // 2),
+            "sums, step by step": sums(reader, n, True),
+            "sums, at once": sums(reader, n, False),
+        }
+        | {f"chat, {name}": a for name, a in chats(reader, n).items()},
+        "senses": sense_accuracy(reader.model, reader.tokenizer),
         "bits per byte": {
-            f"{name}, {split}": bits_per_byte(reader, split, zh, n)
+            f"{name}, {split}": bits_per_byte(reader, split, zh, 2 * n)
             for split, (name, zh) in bits
         },
         "heads": best_heads(reader.model, reader.tokenizer),
-        "samples": samples(reader),
+        "shares": shares(reader, 10 * n),
     }
 
 
@@ -178,22 +265,29 @@ def report(figures: dict) -> str:
     lines.append("Held-out accuracy")
     for name, a in figures["accuracy"].items():
         lines.append(f"  {name:30} {a['right'] / a['n']:7.1%}  of {a['n']}")
+    lines.append("Sense of a word, told by a linear probe, after so many layers")
+    said = [f"{layer}: {a:.1%}" for layer, a in enumerate(figures["senses"]["layers"])]
+    lines.append(f"  {'  '.join(said)}  of {figures['senses']['n']}")
     lines.append("Bits per byte")
     lines += [f"  {name:30} {b:7.3f}" for name, b in figures["bits per byte"].items()]
     lines.append("Heads (layer, head, counted from 0): score")
     for name, found in figures["heads"].items():
         said = [f"({h['layer']}, {h['head']}): {h['score']:.2f}" for h in found]
         lines.append(f"  {name:30} {'  '.join(said)}")
-    lines.append("Samples at temperature 0.8")
-    lines += ["  " + text.replace("\n", "\n    ") for text in figures["samples"]]
+    lines.append("Kinds of text, share of the tokens of training")
+    said = [f"{kind} {share:.1%}" for kind, share in figures["shares"].items()]
+    lines += textwrap.wrap(
+        " · ".join(said), 76, initial_indent="  ", subsequent_indent="  "
+    )
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure Pocket on held-out text.")
     parser.add_argument("--model", type=Path, default=llmcourse.POCKET, help="a folder")
-    parser.add_argument("-n", type=int, default=300, help="texts per figure")
+    parser.add_argument("-n", type=int, default=400, help="texts per figure")
     parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--samples", type=Path, help="a file for sixty sampled texts")
     args = parser.parse_args()
     model = from_pretrained(args.model, dtype=torch.float32, device=llmcourse.device())
     reader = Reader(model, Tokenizer.from_file(str(args.model / "tokenizer.json")))
@@ -202,6 +296,10 @@ def main() -> None:
     if args.json:
         text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
         args.json.write_text(text, encoding="utf-8")
+    if args.samples:
+        texts = samples(reader)
+        numbered = (f"{i}. {text}\n" for i, text in enumerate(texts, 1))
+        args.samples.write_text("\n".join(numbered), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,34 +1,25 @@
 """Which attention heads do something that can be named, found by measuring them all.
 
-Every score is a mean attention weight over held-out texts, so it lies in 0 .. 1:
+Every score is a mean attention weight over held-out texts, so it lies in 0 .. 1 (in
+-1 .. 1 where it is a difference):
 
 - previous: from a token to the one before it;
-- induction: in a list that is repeated, from a token to the one that *followed* it the
-  first time;
-- it, first or second animal: from ``it`` to the animal. The reason stands after
-  ``it``, so nothing can tell there which one is meant; but see
-- it, told before: the animal meant, less the other one, where an earlier sentence has
-  told the reason ("The dog was hungry. The dog chased the squirrel because it ...");
-- answer: from the ``The`` of the answer to the animal meant, less the other one, over
-  all places where the animals stand.
+- induction: in random tokens that are repeated, from a token to the one that *followed*
+  it the first time;
+- it: from ``it`` to the animal meant, less to the other one, where the text before has
+  told which ("The dog was hungry and the duck was tired. Because of its hunger, it");
+  it, Chinese: the same from 它;
+- answer: from the last token before the answer's animal to the animal meant, less to
+  the other one ("The dog chased the duck because it was hungry. Who was hungry? The").
 """
-
-import itertools
-import re
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from llmcourse.model import CausalLM
-from pocket.corpus import only
-
-PARTS = re.compile(
-    r"(?:The (?P<told>\w+) was \w+\. )?"
-    r"The (?P<first>\w+) .*? the (?P<second>\w+) because (?P<it>it) was \w+\."
-    r".*(?P<The>The) (?P<answer>\w+)\.$",
-    re.S,
-)
+from pocket.corpus import HELD_OUT, Draw, unstuck
+from pocket.reference import puzzle
 
 
 @torch.inference_mode()
@@ -39,45 +30,64 @@ def attention_maps(model: CausalLM, ids: list[int]) -> Tensor:
     return torch.cat(maps).float().cpu()
 
 
-def reference_scores(maps: Tensor, encoding, match: re.Match) -> dict[str, Tensor]:
-    """Each reference score of one text, (L, H)."""
-    at = {name: encoding.char_to_token(match.start(name)) for name in ("it", "The")}
-    nouns = {n: encoding.char_to_token(match.start(n)) for n in ("first", "second")}
-    meant = "first" if match["answer"] == match["first"] else "second"
-    other = "second" if meant == "first" else "first"
-    it, the = maps[:, :, at["it"]], maps[:, :, at["The"]]  # (L, H, T)
-    answer = the[..., nouns[meant]] - the[..., nouns[other]]
-    if match["told"]:
-        told = it[..., nouns[meant]] - it[..., nouns[other]]
-        return {"it, told before": told}
-    first, second = it[..., nouns["first"]], it[..., nouns["second"]]
-    return {"it, first animal": first, "it, second animal": second, "answer": answer}
+def to_meant(model, tokenizer: Tokenizer, kind: str, n: int) -> Tensor:
+    """(L, H): mean weight on the animal meant, less that on the other one.
 
-
-def scores(model: CausalLM, tokenizer: Tokenizer, n: int = 200) -> dict[str, Tensor]:
-    """The mean of every score, (L, H)."""
-    found: dict[str, list[Tensor]] = {}
-    for text in itertools.islice(only("animals"), n):
+    From the pronoun where the text tells it before, else from the answer's last token
+    before the animal.
+    """
+    draw, found = Draw(5, HELD_OUT), []
+    while len(found) < n:
+        made = unstuck(lambda: puzzle(kind, draw))
+        the = "" if kind.endswith("zh") else "the "
+        meant, other = (the + w.removeprefix(the) for w in (made.meant, made.other))
+        if kind.startswith("told"):
+            text = made.said
+            start = text.rindex(" it " if the else "，它") + 1
+        else:
+            text = made.said + made.question + made.answer
+            start = text.lower().rindex(meant)  # the "The" of the answer
         encoding = tokenizer.encode(text)
-        maps = attention_maps(model, encoding.ids)
-        new = reference_scores(maps, encoding, PARTS.match(text))
-        new["previous"] = maps.diagonal(-1, 2, 3).mean(-1)
-        for name, score in new.items():
-            found.setdefault(name, []).append(score)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(n // 5):
-        words = torch.randperm(2000, generator=generator)[:20] + 500
-        maps = attention_maps(model, words.tolist() * 2)
+        row = attention_maps(model, encoding.ids)[:, :, encoding.char_to_token(start)]
+        places = [text.lower().index(w) + len(the) for w in (meant, other)]
+        at = [encoding.char_to_token(place) for place in places]
+        found.append(row[..., at[0]] - row[..., at[1]])
+    return torch.stack(found).mean(0)
+
+
+def previous(model, tokenizer: Tokenizer, n: int) -> Tensor:
+    """(L, H): mean weight on the token before."""
+    draw, found = Draw(6, HELD_OUT), []
+    for _ in range(n):
+        ids = tokenizer.encode(unstuck(lambda: puzzle("animals", draw)).said).ids
+        found.append(attention_maps(model, ids).diagonal(-1, 2, 3).mean(-1))
+    return torch.stack(found).mean(0)
+
+
+def induction(model: CausalLM, n: int) -> Tensor:
+    """(L, H): mean weight on what followed the same token the first time."""
+    generator, found = torch.Generator().manual_seed(0), []
+    for _ in range(n):
+        ids = torch.randperm(3000, generator=generator)[:20] + 500
+        maps = attention_maps(model, ids.tolist() * 2)
         # Token 20 + t is token t again: what followed it is token t + 1.
-        back = maps.diagonal(-19, 2, 3)[..., 1:].mean(-1)
-        found.setdefault("induction", []).append(back)
-    return {name: torch.stack(s).mean(0) for name, s in found.items()}
+        found.append(maps.diagonal(-19, 2, 3)[..., 1:].mean(-1))
+    return torch.stack(found).mean(0)
 
 
-def best_heads(model: CausalLM, tokenizer: Tokenizer, count: int = 3) -> dict:
+def best_heads(
+    model: CausalLM, tokenizer: Tokenizer, n: int = 100, count: int = 3
+) -> dict:
     """For each score its best heads: [{"layer", "head", "score"}, ...]."""
+    scores = {
+        "it": to_meant(model, tokenizer, "told", n),
+        "it, Chinese": to_meant(model, tokenizer, "told-zh", n),
+        "answer": to_meant(model, tokenizer, "animals", n),
+        "previous": previous(model, tokenizer, n),
+        "induction": induction(model, n),
+    }
     table = {}
-    for name, score in sorted(scores(model, tokenizer).items()):
+    for name, score in scores.items():
         top = score.flatten().topk(count)
         heads = score.shape[1]
         table[name] = [

@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from pocket.corpus import END, TRAIN, documents
+from pocket.corpus import END, TRAIN, documents, only
 
 NOT_A_TARGET = -100  # the value that cross_entropy ignores
 
@@ -23,11 +23,23 @@ class Batch(NamedTuple):
     positions: Tensor  # counted from 0 in each document
 
 
-def encoded(tokenizer: Tokenizer, seed: int, split: str = TRAIN) -> Iterator[list[int]]:
-    """Endless documents as ids, each closed by the end marker."""
-    source = documents(seed, split)
+def lesson(seed: int, lists: int) -> Iterator[str]:
+    """Endless texts of the training split, the first `lists` pairs half repeated lists.
+
+    Copying what stands earlier in the context is learnt from those; questions about a
+    text, lists of pairs and chats rest on it.
+    """
+    texts = (d.text for d in documents(seed))
+    pairs = zip(texts, only("repeated", seed, TRAIN), strict=False)
+    yield from itertools.chain.from_iterable(itertools.islice(pairs, lists))
+    yield from texts
+
+
+def encoded(tokenizer: Tokenizer, seed: int, lists: int = 0) -> Iterator[list[int]]:
+    """The texts of a lesson as ids, each closed by the end marker."""
+    source = lesson(seed, lists)
     while True:
-        texts = [d.text + END for d in itertools.islice(source, 1000)]
+        texts = [text + END for text in itertools.islice(source, 1000)]
         for encoding in tokenizer.encode_batch(texts):
             yield encoding.ids
 
@@ -71,17 +83,25 @@ def columns(row: list[list[int]], length: int) -> list[list[int]]:
 
 
 def batches(
-    tokenizer: Tokenizer, seed: int, rows: int, length: int, joined: float
+    tokenizer: Tokenizer,
+    seed: int,
+    rows: int,
+    length: int,
+    joined: float,
+    lists: int = 0,
 ) -> Iterator[Batch]:
     """Endless batches of (rows, length); the same arguments give the same ones.
 
-    joined: the share of rows whose documents run on as one text, so that late
-    positions and long distances are met in training too.
+    joined: the share of batches of (rows / 2, 2 length) instead, in whose rows the
+    documents run on as one text, so that late positions and long distances are met in
+    training too. Short rows are cheaper: what attention costs grows with their square.
     """
     rng = random.Random(f"{seed}/joined")
-    packed = pack(encoded(tokenizer, seed), length)
+    packed = pack(encoded(tokenizer, seed, lists), length)
     while True:
-        chosen = list(itertools.islice(packed, rows))
-        chosen = [[sum(r, [])] if rng.random() < joined else r for r in chosen]
-        table = torch.tensor([columns(r, length) for r in chosen])  # (rows, 4, length)
+        chosen, width = list(itertools.islice(packed, rows)), length
+        if rng.random() < joined:
+            halves = zip(chosen[::2], chosen[1::2], strict=True)
+            chosen, width = [[sum(a + b, [])] for a, b in halves], 2 * length
+        table = torch.tensor([columns(r, width) for r in chosen])  # (B, 4, T)
         yield Batch(*table.unbind(1))

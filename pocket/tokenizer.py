@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pocket import words
 from pocket.corpus import documents
+from pocket.frames import TEXT
 
 END, START, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIALS = [END, START, END_OF_TURN]
@@ -29,23 +29,19 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 HAN = re.compile(r"[\u4e00-\u9fff]+")
-LONGEST = 5  # Han characters in the longest word that may become one token
-MORE_WORDS = """
-因为 所以 什么 哪里 我们 大家 一位 一个 一杯 有一天 从前 怎么 英文 首都
-颜色 可以 拥有 附近 来到 带着 已经 听见 找到 没有 不是 而是 意思 相反 反义词
-旅行 城市 一座 电影 公司 手机 电脑 谢谢 不客气 当然 喜欢 早上好 天气 今天
-生病 休息 快乐 勇敢 聪明 善良 年轻 贫穷 害羞 孤独 救赎 希望 友谊 好奇
-""".split()  # fmt: skip
+CELL = re.compile(r"(?<=[/;:|\[=\n ])([\u4e00-\u9fff]+)(?=[/;|\]\n])")
+LONGEST = 4  # Han characters in the longest word that may become one token
 
 
 @cache
 def lexicon() -> frozenset[str]:
-    """The Chinese words of the tables, plus the common words of the sentences."""
-    known = set(MORE_WORDS)
-    for table in vars(words).values():
-        if isinstance(table, list):
-            cells = [c for r in table for c in (r if isinstance(r, tuple) else (r,))]
-            known.update(c for c in cells if HAN.fullmatch(c) and len(c) <= LONGEST)
+    """Chinese words: those of the tables, the slots and the choices in the frames."""
+    known: set[str] = set()
+    for path in TEXT.rglob("*.txt"):
+        # A choice of four characters is mostly a phrase, a name in a table is not.
+        longest = LONGEST if path.parent != TEXT else LONGEST - 1
+        words = CELL.findall(path.read_text(encoding="utf-8"))
+        known.update(word for word in words if 1 < len(word) <= longest)
     return frozenset(known)
 
 

@@ -1,0 +1,169 @@
+"""Texts that reward looking back: repeated lists, lists of pairs, sums."""
+
+from collections.abc import Callable
+from functools import cache
+
+from pocket.corpus import TRIES, Draw, Stuck
+from pocket.frames import made_up, slots, table
+
+SEPARATORS = [" -> ", ": ", " = ", " => ", " - ", " | ", "："]
+JOINTS = ["\n", "\n", "\n", "; ", ", "]
+
+
+@cache
+def vocabulary(language: str) -> tuple[str, ...]:
+    """Every single word of the translations and the slots of one language."""
+    cell = 0 if language == "en" else 1
+    words = {row[cell] for row in table("tables/translations.txt")}
+    words |= {w.split("/")[0] for row in slots(language).values() for w in row}
+    return tuple(sorted(w for w in words if " " not in w))
+
+
+def strung(draw: Draw, make: Callable[[list[str]], list[str]]) -> str:
+    """Random words, put together by make, in a text of this split.
+
+    One text in six is of made-up words, one of Chinese words, the others of English
+    ones. Most have nothing but a space between them, so that words follow words.
+    """
+
+    def text():
+        kind, mark = draw.whole(0, 5), " "
+        if kind == 0:
+            words = [made_up(draw, "en").lower() for _ in range(24)]
+        else:
+            words = draw.some(vocabulary("zh" if kind == 1 else "en"), 24)
+        if kind == 1:
+            mark = draw.one(["", "", "", " ", "，"])
+        elif draw.chance(0.3):
+            mark = draw.one([", ", "\n", " / "])
+        said = mark.join(make(words))
+        return said, said
+
+    return draw.keep(text)
+
+
+def twice(draw: Draw, shortest: int = 2, copies: int = 2) -> str:
+    """A list of random words, given twice or more often."""
+    count = draw.whole(shortest, 20)
+    return strung(draw, lambda words: words[:count] * copies)
+
+
+def phrases(draw: Draw) -> str:
+    """Phrases of random words that come back in a random order.
+
+    Only what followed a word before tells what follows it now: counting does not help.
+    """
+
+    def make(words: list[str]) -> list[str]:
+        words = list(words)
+        sizes = [draw.whole(2, 4) for _ in range(draw.whole(2, 6))]
+        chunks = [[words.pop() for _ in range(size)] for size in sizes]
+        return [word for _ in range(draw.whole(8, 18)) for word in draw.one(chunks)]
+
+    return strung(draw, make)
+
+
+def repeated(draw: Draw) -> str:
+    """Random words that come back."""
+    if draw.chance(0.6):
+        return phrases(draw)
+    return twice(draw, copies=draw.whole(2, 3))
+
+
+# task: table, cells of the question and of the answer
+SHOTS = {
+    "english to chinese": ("translations", 0, 1),
+    "chinese to english": ("translations", 1, 0),
+    "opposite": ("opposites", 0, 1),
+    "opposite, chinese": ("opposites_zh", 0, 1),
+    "plural": ("plurals", 0, 1),
+    "past": ("pasts", 0, 1),
+    "comparative": ("comparatives", 0, 1),
+    "capital": ("capitals", 0, 1),
+    "capital, chinese": ("capitals", 2, 3),
+    "number": ("numbers", 0, 1),
+    "young animal": ("animals", 0, 3),
+}
+TASKS = list(SHOTS) + ["english to chinese", "chinese to english", "opposite", "plural"]
+
+
+@cache
+def pairs(task: str) -> tuple[tuple[str, str], ...]:
+    """The questions and answers of a task; opposites are asked both ways."""
+    name, question, answer = SHOTS[task]
+    found = [(row[question], row[answer]) for row in table(f"tables/{name}.txt")]
+    if task.startswith("opposite"):
+        found += [(b, a) for a, b in found]
+    return tuple(found)
+
+
+def shots(draw: Draw, task: str, count: int) -> list[tuple[str, str]]:
+    """Different pairs of a task that lists of this split may show."""
+    chosen: list[tuple[str, str]] = []
+    for _ in range(TRIES):
+        pair = draw.one(pairs(task))
+        new = not any(set(pair) & set(other) for other in chosen)
+        if new and draw.accepts("", f"list|{task}|{pair[0]}"):
+            chosen.append(pair)
+        if len(chosen) == count:
+            return chosen
+    raise Stuck(task)
+
+
+def few_shot(draw: Draw) -> str:
+    """Pairs that follow one rule, with one separator throughout."""
+    task, mark = draw.one(TASKS), draw.one(SEPARATORS)
+    lines = [f"{a}{mark}{b}" for a, b in shots(draw, task, draw.whole(2, 8))]
+    return draw.one(JOINTS).join(lines)
+
+
+AT_ONCE = [
+    "{} = {}",
+    "What is {}? At once: {}",
+    "{} 直接算：{}",
+]
+STEP_BY_STEP = [
+    "{}: {}. The answer is {}.",
+    "What is {}? Step by step: {}. The answer is {}.",
+    "{} 一步一步算：{}。答案是{}。",
+]
+
+
+def steps(numbers: list[int]) -> str:
+    """A sum worked out from left to right: ``3 + 4 = 7, 7 + 5 = 12``."""
+    total, done = numbers[0], []
+    for n in numbers[1:]:
+        done.append(f"{total} + {n} = {total + n}")
+        total += n
+    return ", ".join(done)
+
+
+def terms(draw: Draw) -> list[int]:
+    """One-digit numbers to add, their sequence kept to the split."""
+
+    def make():
+        numbers = [draw.whole(0, 9) for _ in range(draw.whole(2, 5))]
+        return numbers, "", "sum|" + " + ".join(map(str, numbers))
+
+    return draw.keep(make)
+
+
+def sums(draw: Draw) -> str:
+    """A sum answered at once, or with its steps written down."""
+    numbers = terms(draw)
+    asked = " + ".join(map(str, numbers))
+    if draw.chance(0.5):
+        return draw.one(AT_ONCE).format(asked, sum(numbers))
+    return draw.one(STEP_BY_STEP).format(asked, steps(numbers), sum(numbers))
+
+
+def additions(draw: Draw) -> str:
+    """The single steps by themselves: a number below 50 and a one-digit one."""
+    rows = [(draw.whole(0, 49), draw.whole(0, 9)) for _ in range(draw.whole(1, 6))]
+    return draw.one(["\n", ", "]).join(f"{a} + {b} = {a + b}" for a, b in rows)
+
+
+MAKERS = {
+    "repeated": (8, repeated), "few-shot": (12, few_shot), "sums": (6, sums),
+    "additions": (3, additions),
+}  # fmt: skip

@@ -1,0 +1,85 @@
+"""Does a hidden state know which sense of a word is meant? A linear probe tells.
+
+For every word with two senses and one spelling, held-out texts of both senses are read
+and the hidden state at the word is taken after every layer. Half of the states fit a
+linear map (ridge regression onto -1 and 1), the other half tests it.
+"""
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from llmcourse.model import CausalLM
+from pocket.corpus import HELD_OUT, Draw, unstuck
+from pocket.prose import one_sense, senses
+
+
+@torch.inference_mode()
+def hidden_states(model: CausalLM, ids: list[int]) -> Tensor:
+    """(L + 1, T, D): the embeddings, then the residual stream after every layer."""
+    found: list[Tensor] = []
+    blocks = list(model.model.layers)
+    hooks = [
+        blocks[0].register_forward_pre_hook(lambda _, args: found.append(args[0]))
+    ] + [b.register_forward_hook(lambda *args: found.append(args[2])) for b in blocks]
+    try:
+        model(torch.tensor([ids], device=model.lm_head.weight.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.cat(found).float().cpu()
+
+
+def states_at(
+    model: CausalLM,
+    tokenizer: Tokenizer,
+    language: str,
+    word: str,
+    lines: tuple,
+    n: int,
+) -> Tensor:
+    """(n, L + 1, D): the states at the last token of the word in n held-out texts."""
+    draw, found = Draw(4, HELD_OUT), []
+    while len(found) < n:
+        text = unstuck(lambda: one_sense(draw.one(lines), language, draw))
+        encoding = tokenizer.encode(text)
+        at = encoding.char_to_token(text.index(word) + len(word) - 1)
+        # The words after the sense are not needed: attention is causal.
+        found.append(hidden_states(model, encoding.ids[: at + 1])[:, -1])
+    return torch.stack(found)
+
+
+def fitted(x: Tensor, y: Tensor, ridge: float = 1.0) -> Tensor:
+    """The weights (D + 1,) of a ridge regression of y (n,) on x (n, D), with a bias."""
+    x = torch.cat([x, torch.ones(len(x), 1)], -1)
+    return torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]), x.T @ y)
+
+
+def right(states: Tensor, signs: Tensor) -> int:
+    """How many of the second half of the states a probe fitted to the first tells."""
+    half = len(states) // 2
+    scale = states[:half].std(0) + 1e-6
+    x = (states - states[:half].mean(0)) / scale
+    weights = fitted(x[:half], signs[:half])
+    guess = x[half:] @ weights[:-1] + weights[-1]
+    return int(((guess > 0) == (signs[half:] > 0)).sum())
+
+
+def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 40) -> dict:
+    """The share of senses told after 0, 1, ... layers; how many texts; which words."""
+    counts, total, words = [0] * (model.config.n_layers + 1), 0, []
+    for language in ("en", "zh"):
+        for word, of in senses(language).items():
+            if len(of) != 2:
+                continue  # apple and Apple: the spelling already tells
+            both = [
+                states_at(model, tokenizer, language, word, lines, n)
+                for lines in of.values()
+            ]
+            # The senses take turns, so that both halves hold both equally often.
+            states = torch.stack(both, 1).flatten(0, 1)  # (2n, L + 1, D)
+            signs = torch.tensor([-1.0, 1.0]).repeat(n)
+            for layer in range(len(counts)):
+                counts[layer] += right(states[:, layer], signs)
+            total, words = total + n, [*words, word]
+    return {"layers": [c / total for c in counts], "n": total, "words": words}

@@ -1,0 +1,231 @@
+"""Pocket's tokenizer, packing and training: lossless, seeded, resumable, shared."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from pocket import train as train_module
+from pocket.packing import NOT_A_TARGET, batches, lesson, pack
+from pocket.tokenizer import SPECIALS, cut, sample, save_tokenizer, train_tokenizer
+from pocket.train import SHAPE, Recipe, draw_losses, train
+
+TINY = replace(
+    SHAPE,
+    vocab_size=400,
+    d_model=16,
+    n_layers=2,
+    n_heads=2,
+    n_kv_heads=1,
+    d_head=8,
+    d_ff=32,
+)
+RECIPE = Recipe(
+    shape=TINY, steps=4, rows=4, length=64, warm_up=2, lists=50, bfloat16=False
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(sample(0, 300), TINY.vocab_size)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("LLMCOURSE_DEVICE", "cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_any_text_comes_back_exactly(tokenizer):
+    rng = random.Random(0)
+    ranges = [(0, 0x80), (0x80, 0xD800), (0x4E00, 0x9FFF), (0x1F300, 0x1FAFF)]
+    texts = [
+        "".join(
+            chr(rng.randrange(*rng.choice(ranges))) for _ in range(rng.randrange(40))
+        )
+        for _ in range(300)
+    ]
+    texts += [
+        "",
+        " ",
+        "  two  spaces ",
+        "\r\n\t\x00\x1b",
+        "a\u0301e\u0301",
+        "123 + 456",
+        *SPECIALS,
+    ]
+    for text in texts:
+        ids = tokenizer.encode(text).ids
+        assert tokenizer.decode(ids, skip_special_tokens=False) == text
+
+
+def test_digits_stand_alone_and_specials_come_first(tokenizer):
+    assert [tokenizer.token_to_id(s) for s in SPECIALS] == [0, 1, 2]
+    assert tokenizer.encode("2048").tokens == list("2048")
+
+
+def test_chinese_is_cut_into_words():
+    assert cut("一位勇敢的探险家") == ["一位", "勇敢的", "探险家"]
+
+
+def test_transformers_loads_the_tokenizer(tokenizer, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    save_tokenizer(tokenizer, tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    text = "The  dog , 狗！ 12"
+    assert theirs(text).input_ids == tokenizer.encode(text).ids
+    chat = theirs.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert chat == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    assert (theirs.eos_token, theirs.model_max_length) == (SPECIALS[0], 512)
+
+
+def test_packing_keeps_documents_whole():
+    texts = [[i] * n for i, n in enumerate([5, 9, 3, 8, 2, 7, 30, 1, 6, 4] * 5)]
+    rows = list(pack(texts, 10, open_rows=3))
+    assert all(sum(map(len, row)) <= 10 for row in rows)
+    whole = [tuple(text[:10]) for text in texts]
+    assert all(tuple(text) in whole for row in rows for text in row)
+
+
+def test_targets_stay_in_their_document(tokenizer):
+    batch = next(batches(tokenizer, 0, rows=4, length=64, joined=0.0))
+    assert batch.ids.shape == (4, 64)
+    for ids, targets, numbers, positions in zip(*batch, strict=True):
+        for t in range(63):
+            same = numbers[t] == numbers[t + 1] >= 0
+            assert targets[t] == (ids[t + 1] if same else NOT_A_TARGET)
+            assert positions[t + 1] == (positions[t] + 1 if same else 0)
+
+
+def test_joined_rows_are_twice_as_long_and_run_on(tokenizer):
+    batch = next(batches(tokenizer, 0, rows=4, length=64, joined=1.0))
+    assert batch.ids.shape == (2, 128)
+    for ids, targets, numbers, positions in zip(*batch, strict=True):
+        used = int((numbers >= 0).sum())
+        assert used > 64 and set(numbers[:used].tolist()) == {0}
+        assert positions[:used].tolist() == list(range(used))
+        assert targets[: used - 1].tolist() == ids[1:used].tolist()
+
+
+def test_a_lesson_begins_with_repeated_lists():
+    lists = lesson(0, 200)
+    early = [text for text, _ in zip(lists, range(400), strict=False)]
+    late = [text for text, _ in zip(lists, range(400), strict=False)]
+
+    def repeats(text):
+        half = len(text) // 2
+        return any(text[i : i + 8] in text[i + 8 :] for i in range(0, half, 4))
+
+    assert sum(map(repeats, early[1::2])) > 190
+    assert sum(map(repeats, late)) < 200
+
+
+@pytest.mark.parametrize("rows", [3, 6])
+def test_rows_that_cannot_be_cut_are_refused(rows):
+    with pytest.raises(ValueError, match=f"rows {rows} is no multiple .* pieces 2"):
+        replace(RECIPE, rows=rows, pieces=2)
+
+
+def test_training_repeats_itself(tokenizer, tmp_path):
+    _, once = train(RECIPE, tokenizer, tmp_path / "a.pt", quiet=True)
+    _, again = train(RECIPE, tokenizer, tmp_path / "b.pt", quiet=True)
+    assert len(once) == 4 and once == again
+
+
+def test_training_learns(tokenizer, tmp_path):
+    recipe = replace(RECIPE, steps=20, rate=0.02)
+    _, losses = train(recipe, tokenizer, tmp_path / "a.pt", quiet=True)
+    assert sum(losses[-3:]) / 3 < losses[0] - 0.5
+
+
+def test_resuming_gives_the_uninterrupted_weights(tokenizer, tmp_path):
+    whole, losses = train(RECIPE, tokenizer, tmp_path / "a.pt", quiet=True)
+    path = tmp_path / "b.pt"
+    train(RECIPE, tokenizer, path, until=2, quiet=True)
+    resumed, rest = train(RECIPE, tokenizer, path, quiet=True)
+    assert rest == losses
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_pieces_of_a_step_add_up_to_the_step(tokenizer, tmp_path):
+    _, two = train(replace(RECIPE, pieces=2), tokenizer, tmp_path / "a.pt", quiet=True)
+    _, one = train(RECIPE, tokenizer, tmp_path / "b.pt", quiet=True)
+    assert one == pytest.approx(two, rel=1e-4)
+
+
+def shared_training(rank: int, folder: Path, recipe: Recipe) -> None:
+    """What each of two processes does."""
+    torch.set_num_threads(1)
+    store = f"file://{folder / 'store'}"
+    dist.init_process_group("gloo", store, rank=rank, world_size=2)
+    tokenizer = train_tokenizer(sample(0, 300), TINY.vocab_size)
+    _, losses = train(recipe, tokenizer, folder / "shared.pt", quiet=True)
+    torch.save(losses, folder / f"losses{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_share_a_step(tokenizer, tmp_path):
+    recipe = replace(RECIPE, pieces=1, rows=8, joined=0.5)
+    alone, losses = train(recipe, tokenizer, tmp_path / "alone.pt", quiet=True)
+    mp.spawn(shared_training, (tmp_path, replace(recipe, pieces=2)), nprocs=2)
+    for rank in (0, 1):
+        theirs = torch.load(tmp_path / f"losses{rank}.pt")
+        assert theirs == pytest.approx(losses, rel=1e-4)
+    weights = torch.load(tmp_path / "shared.pt")["model"]
+    for name, tensor in alone.state_dict().items():
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-2, atol=1e-3)
+
+
+def test_another_recipe_another_corpus_and_a_cut_checkpoint_are_refused(
+    tokenizer, tmp_path, monkeypatch
+):
+    path = tmp_path / "a.pt"
+    train(RECIPE, tokenizer, path, until=1, quiet=True)
+    with pytest.raises(ValueError, match="rate 0.003 then, 0.1 now"):
+        train(replace(RECIPE, rate=0.1), tokenizer, path, quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module, "digest", lambda *_: "other")
+        with pytest.raises(ValueError, match="corpus .* then, other now"):
+            train(RECIPE, tokenizer, path, quiet=True)
+    whole = path.read_bytes()
+    for part in (whole[:1000], whole[: len(whole) // 2], b""):
+        path.write_bytes(part)
+        with pytest.raises(ValueError, match="a.pt is not a whole checkpoint"):
+            train(RECIPE, tokenizer, path, quiet=True)
+        assert path.read_bytes() == part
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(tokenizer, tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.pt"
+    train(RECIPE, tokenizer, path, until=1, quiet=True)
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(OSError, match="a.pt could not be written .* is kept"):
+            train(RECIPE, tokenizer, path, until=2, quiet=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+    _, losses = train(RECIPE, tokenizer, path, quiet=True)
+    assert len(losses) == RECIPE.steps
+
+
+def test_the_losses_are_drawn(tmp_path):
+    draw_losses([3.0, 2.0, 1.5, 1.2], tmp_path / "loss.svg")
+    text = (tmp_path / "loss.svg").read_text(encoding="utf-8")
+    assert text.count("<path") > 10
+    draw_losses([3.0, 2.0, 1.5, 1.2], tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_text(encoding="utf-8") == text
