@@ -124,8 +124,9 @@ bench: $(READY)
 # which makes a training step on a CPU half as fast again. Elsewhere they do nothing.
 pocket: $(READY)
 	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
-	  $(PY) -m pocket.train
-	$(PY) -m pocket.evaluate --json pocket/results.json
+	  $(PY) -m pocket.train --out llmcourse/data/pocket
+	$(PY) -m pocket.evaluate --json pocket/results.json \
+	  --samples build/pocket/samples.txt
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache llmcourse.egg-info

@@ -5,8 +5,8 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from pocket.corpus import Draw
-from pocket.facts import Relation, relations, worded
-from pocket.frames import frames, slots, written
+from pocket.facts import Relation, keys, relations, worded
+from pocket.frames import VOWEL, frames, slots, written
 from pocket.patterns import steps, terms, vocabulary
 
 TEMPLATE = "<|im_start|>{}\n{}<|im_end|>\n"
@@ -35,8 +35,10 @@ def quiz(draw: Draw, language: str) -> Turn:
         relation = draw.one(quizzes(language))
         asked, full, short = draw.one(relation.questions)
         row = draw.one(relation.rows)
-        turn = Turn(worded(asked, row), worded(full, row), short.format(*row))
-        return turn, f"{turn.asked}\n{turn.full}", f"quiz|{turn.asked}"
+        brief = VOWEL.sub(r"\1n ", short.format(*row))
+        turn = Turn(worded(asked, row), worded(full, row), brief)
+        said = f"{turn.asked}\n{turn.full}"
+        return turn, said, *keys(turn.asked), *keys(turn.full)
 
     return draw.keep(make)
 

@@ -3,12 +3,13 @@
 ``python -m pocket.corpus --seed 0 --documents 1000 --out corpus.txt`` writes it out;
 ``documents(seed, split)`` yields it. Nothing is read from a network.
 
-The two splits share no sentence. A hash decides where a sentence belongs, so it is the
-same for every seed: one sentence in eight is held out. A draw that gives a sentence of
-the other split is drawn again. Sentences of fewer than six words (ten Chinese
-characters) are free, for nobody can answer a question without "Yes." and "The dog.".
-Combinations are held out as well: these two animals with this verb, this name in this
-story, this word in a list of this form.
+The two splits share no sentence of six words (ten Chinese characters) or more. A hash
+decides where a sentence belongs, so it is the same for every seed: one in eight is held
+out. A draw that gives a sentence of the other split is drawn again. Shorter sentences
+are free, for nobody can answer a question without "Yes." and "The dog.".
+
+More is held out in the same way: some wordings of facts, these two animals with this
+verb, this name in this story, this pair of words in a list, these numbers in a sum.
 """
 
 import argparse
@@ -28,14 +29,17 @@ WORD = re.compile(r"[A-Za-z']+|\d+|[+=]")
 ROLE = "(?:system|user|assistant)"
 MARKER = re.compile(rf"<\|\w+\|>{ROLE}?\n?|^{ROLE}: ", re.M)
 BREAK = re.compile(r"(?<=[.!?。！？])[\"”’]?\s*|\n")
+SPEAKER = re.compile(r"^(?:[A-Z]\w*|[\u4e00-\u9fff]{1,4})[:：]\s*[\"“]?")
 TRIES = 400  # draws before a text is given up
 
-# Sentences that must be learnt, whatever their hash: the course's own.
-PINNED = {
+# The sentences that the course's pages continue, and what makes them: learnt whatever
+# their hash.
+COURSE = (
     "The capital of France is Paris.",
     "The Shawshank Redemption is a film about hope and friendship in a prison.",
     "我可以拥有一杯咖啡吗？",
-}
+)
+PINNED = {*COURSE, "capital|en|The capital of {0} is {1}.", "film|en|{0} is {1}."}
 
 
 class Document(NamedTuple):
@@ -48,8 +52,10 @@ class Stuck(Exception):
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text that only one split may have."""
-    parts = (p.strip() for p in BREAK.split(MARKER.sub("\n", text)))
+    """The sentences of a text that only one split may have, whoever says them."""
+    parts = (
+        SPEAKER.sub("", p.strip(' "“”')) for p in BREAK.split(MARKER.sub("\n", text))
+    )
     return [p for p in parts if len(WORD.findall(p)) >= 6 or len(HAN.findall(p)) >= 10]
 
 

@@ -27,10 +27,10 @@ from llmcourse.generate import generate
 from llmcourse.model import CausalLM
 from llmcourse.sampling import SamplingParams
 from pocket.chat import CONVERSATIONS, as_text
-from pocket.corpus import END, HAN, HELD_OUT, TRAIN, Draw, documents, unstuck
-from pocket.facts import keys, relations, worded
+from pocket.corpus import END, HAN, HELD_OUT, TRAIN, TRIES, Draw, documents, unstuck
+from pocket.facts import relations, worded
 from pocket.heads import best_heads
-from pocket.patterns import SEPARATORS, SHOTS, pairs, shots, terms, twice
+from pocket.patterns import SEPARATORS, SHOTS, pairs, shots, steps, terms, twice
 from pocket.probe import sense_accuracy
 from pocket.reference import puzzle
 
@@ -91,8 +91,11 @@ def continuation(reader: Reader, prompt: str, wanted: str) -> dict:
 
 
 def bits_per_byte(reader: Reader, split: str, chinese: bool, n: int) -> float:
-    """Mean over n documents of one language, the chat markers not counted as text."""
-    texts = (d.text for d in documents(1, split) if "<|" not in d.text)
+    """Mean over n documents of one language; chats are left out.
+
+    Of the training split the documents that training itself begins with.
+    """
+    texts = (d.text for d in documents(0, split) if "<|" not in d.text)
     chosen = (t for t in texts if bool(HAN.search(t)) == chinese)
     bits = size = 0.0
     for text in itertools.islice(chosen, n):
@@ -103,32 +106,48 @@ def bits_per_byte(reader: Reader, split: str, chinese: bool, n: int) -> float:
 
 
 def asked(kind: str) -> Iterator[tuple[str, str]]:
-    """Held-out puzzles of a kind: text and question, answer."""
-    draw = Draw(0, HELD_OUT)
-    while True:
+    """Different held-out puzzles of a kind: text and question, answer."""
+    draw, seen, repeats = Draw(0, HELD_OUT), set(), 0
+    while repeats < TRIES:
         made = unstuck(lambda: puzzle(kind, draw))
-        yield made.said + made.question, made.answer
+        prompt = made.said + made.question
+        if (
+            prompt in seen
+            or not made.question
+            or not draw.accepts(prompt + made.answer)
+        ):
+            repeats += 1
+            continue
+        seen.add(prompt)
+        repeats = 0
+        yield prompt, made.answer
 
 
 def facts() -> Iterator[tuple[str, str]]:
-    """Facts in wordings in which training never showed them, in a random order.
+    """Facts in wordings that no document of training has, in a random order.
 
-    Left out where the words before the answer do not determine it.
+    Left out where the words before the answer do not determine it, and where another
+    wording or a chat says the same sentence.
     """
-    draw, found = Draw(0, HELD_OUT), {}
+    known, found = set(), {}
     for relation in relations():
-        for wording in relation.wordings:
+        answers = [full for _, full, _ in relation.questions]
+        for wording, row in itertools.product(
+            [*relation.wordings, *answers], relation.rows
+        ):
+            known.add(worded(wording, row))
+        for wording, row in itertools.product(relation.untold, relation.rows):
             parts = ASKS.fullmatch(wording)
-            if not parts or "{" not in parts[1]:
-                continue
-            for row in relation.rows:
-                text = worded(wording, row)
-                answer = parts[2] + row[int(parts[3])]
+            if parts and "{" in parts[1]:
+                text, answer = worded(wording, row), parts[2] + row[int(parts[3])]
                 prompt = text.removesuffix(answer + parts[4])
-                held_out = draw.accepts(text, *keys(text))
-                found.setdefault(prompt, []).append((answer, held_out))
-    clear = [(p, a[0][0]) for p, a in found.items() if len(a) == 1 and a[0][1]]
-    return iter(draw.some(clear, len(clear)))
+                found.setdefault(prompt, {})[answer] = text
+    clear = [
+        (prompt, *answers)
+        for prompt, answers in found.items()
+        if len(answers) == 1 and not known.intersection(answers.values())
+    ]
+    return iter(Draw(0, HELD_OUT).some(clear, len(clear)))
 
 
 def accuracy(reader: Reader, texts: Iterable[tuple[str, str]], n: int) -> dict:
@@ -138,19 +157,25 @@ def accuracy(reader: Reader, texts: Iterable[tuple[str, str]], n: int) -> dict:
 
 
 def induction(reader: Reader, n: int) -> dict:
-    """Top-1 accuracy on the second half of lists of random words, given twice.
+    """Top-1 accuracy on the words of the second half of random lists, given twice.
 
-    Counted from the second token of that half on: until its first token is there,
-    nothing says that the list begins anew.
+    The first word of that half is left out: until it is there, nothing says that the
+    list begins anew. A word is right if all its tokens are; what stands between the
+    words is not counted.
     """
     draw, right, total = Draw(7, HELD_OUT), 0, 0
     for _ in range(n):
-        text = twice(draw, shortest=8)
-        again = re.fullmatch(r"(.+?)(?:, | / |[ ，\n]?)(\1)", text, re.S).start(2)
-        start = reader.tokenizer.encode(text).char_to_token(again) + 1
-        ids = torch.tensor(reader.ids(text))
-        hits = reader.logits(text).argmax(-1)[start - 1 : -1] == ids[start:]
-        right, total = right + int(hits.sum()), total + len(hits)
+        words, mark = twice(draw, shortest=8)
+        text, start = mark.join(words), 0
+        encoding = reader.tokenizer.encode(text)
+        best = reader.logits(text).argmax(-1).tolist()
+        for i, word in enumerate(words):
+            first = encoding.char_to_token(start)
+            last = encoding.char_to_token(start + len(word) - 1)
+            if i > len(words) // 2:
+                right += best[first - 1 : last] == encoding.ids[first : last + 1]
+                total += 1
+            start += len(word) + len(mark)
     return {"right": right, "n": total}
 
 
@@ -167,25 +192,23 @@ def few_shot(examples: int) -> Iterator[tuple[str, str]]:
 
 
 def sums(reader: Reader, n: int, one_by_one: bool) -> dict:
-    """Sums of four one-digit numbers that training never showed."""
+    """Sums of four one-digit numbers that training never showed, in any order."""
     draw, right = Draw(2, HELD_OUT), 0
-    numbers = itertools.islice(
-        (t for t in iter(lambda: terms(draw), 0) if len(t) == 4), n
-    )
-    for four in numbers:
-        question = "What is " + " + ".join(map(str, four)) + "?"
+    for _ in range(n):
+        four = terms(draw, 4)
+        question, total = "What is " + " + ".join(map(str, four)) + "?", sum(four)
         if one_by_one:
-            text, _ = reader.continues(f"{question} Step by step:")
-            right += text.endswith(f"The answer is {sum(four)}.")
+            prompt = f"{question} Step by step:"
+            wanted = f" {steps(four)}. The answer is {total}."
         else:
-            text, _ = reader.continues(f"{question} At once:")
-            right += text == f" {sum(four)}"
+            prompt, wanted = f"{question} At once:", f" {total}"
+        right += reader.continues(prompt) == (wanted, True)
     return {"right": right, "n": n}
 
 
 def form(answer: str) -> str:
     """What is left of an answer when its words no longer matter."""
-    return re.sub(r"[^\W\d_](?:[\w' -]*\w)?|\d+", "w", answer)
+    return re.sub(r"[^\W\d_](?:[\w' -]*\w)?", "w", answer)
 
 
 def chats(reader: Reader, n: int) -> dict[str, dict]:
@@ -289,6 +312,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--samples", type=Path, help="a file for sixty sampled texts")
     args = parser.parse_args()
+    if args.n < 2:
+        parser.error(f"-n is {args.n}, and must be at least 2")
     model = from_pretrained(args.model, dtype=torch.float32, device=llmcourse.device())
     reader = Reader(model, Tokenizer.from_file(str(args.model / "tokenizer.json")))
     figures = evaluate(reader, args.n)

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import NamedTuple
 
-from pocket.corpus import PINNED, Draw, sentences
+from pocket.corpus import COURSE, TRAIN, Draw, sentences, split_of
 from pocket.frames import VOWEL, read, table
 
 
@@ -12,6 +12,7 @@ class Relation(NamedTuple):
     language: str
     rows: tuple[tuple[str, ...], ...]
     wordings: tuple[str, ...]
+    untold: tuple[str, ...]  # wordings that no document has: kept for evaluation
     questions: tuple[tuple[str, str, str], ...]  # question, full answer, short answer
 
 
@@ -22,12 +23,19 @@ def relations() -> tuple[Relation, ...]:
     for block in "\n".join(read("facts.txt")).strip().split("\n\n"):
         head, *lines = block.strip().split("\n")
         name, language, rows = head.split()[1:]
-        asked = [
-            tuple(p.strip() for p in x[1:].split("|")) for x in lines if x[0] == "?"
-        ]
+        asked = [x[1:].split("|") for x in lines if x[0] == "?"]
         said = [x for x in lines if x[0] != "?"]
-        rows = table(f"tables/{rows}.txt")
-        found.append(Relation(name, language, rows, tuple(said), tuple(asked)))
+        told = [x for x in said if split_of(f"{name}|{language}|{x}") == TRAIN]
+        found.append(
+            Relation(
+                name,
+                language,
+                table(f"tables/{rows}.txt"),
+                tuple(told),
+                tuple(x for x in said if x not in told),
+                tuple(tuple(part.strip() for part in parts) for parts in asked),
+            )
+        )
     return tuple(found)
 
 
@@ -59,7 +67,9 @@ def weighted() -> tuple[Relation, ...]:
 
 
 def fact(draw: Draw) -> str:
-    """One to five facts: of one relation, or of one language."""
+    """One to five facts of one relation or language, or a sentence of the course."""
+    if draw.split == TRAIN and draw.chance(0.02):
+        return draw.one(COURSE)
     first = draw.one(weighted())
     kin = [r for r in weighted() if r.language == first.language]
     if draw.chance(0.6):
@@ -68,11 +78,4 @@ def fact(draw: Draw) -> str:
     return ("" if first.language == "zh" else " ").join(said)
 
 
-def pinned(draw: Draw) -> str:
-    """One of the sentences that the course's pages continue."""
-    if draw.split != "train":
-        return fact(draw)
-    return draw.one(sorted(PINNED))
-
-
-MAKERS = {"fact": (28, fact), "pinned": (0.5, pinned)}
+MAKERS = {"fact": (28, fact)}

@@ -19,7 +19,7 @@ class Batch(NamedTuple):
 
     ids: Tensor
     targets: Tensor  # the next token of the same document, or NOT_A_TARGET
-    documents: Tensor  # which document of its row a token belongs to
+    documents: Tensor  # which document of its row a token belongs to, -1 for none
     positions: Tensor  # counted from 0 in each document
 
 

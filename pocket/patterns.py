@@ -19,14 +19,14 @@ def vocabulary(language: str) -> tuple[str, ...]:
     return tuple(sorted(w for w in words if " " not in w))
 
 
-def strung(draw: Draw, make: Callable[[list[str]], list[str]]) -> str:
-    """Random words, put together by make, in a text of this split.
+def strung(draw: Draw, make: Callable[[list[str]], list[str]]) -> tuple[list[str], str]:
+    """Random words, put together by make, and what stands between them.
 
     One text in six is of made-up words, one of Chinese words, the others of English
     ones. Most have nothing but a space between them, so that words follow words.
     """
 
-    def text():
+    def attempt():
         kind, mark = draw.whole(0, 5), " "
         if kind == 0:
             words = [made_up(draw, "en").lower() for _ in range(24)]
@@ -36,19 +36,19 @@ def strung(draw: Draw, make: Callable[[list[str]], list[str]]) -> str:
             mark = draw.one(["", "", "", " ", "，"])
         elif draw.chance(0.3):
             mark = draw.one([", ", "\n", " / "])
-        said = mark.join(make(words))
-        return said, said
+        said = make(words)
+        return (said, mark), mark.join(said)
 
-    return draw.keep(text)
+    return draw.keep(attempt)
 
 
-def twice(draw: Draw, shortest: int = 2, copies: int = 2) -> str:
+def twice(draw: Draw, shortest: int = 2, copies: int = 2) -> tuple[list[str], str]:
     """A list of random words, given twice or more often."""
     count = draw.whole(shortest, 20)
     return strung(draw, lambda words: words[:count] * copies)
 
 
-def phrases(draw: Draw) -> str:
+def phrases(draw: Draw) -> tuple[list[str], str]:
     """Phrases of random words that come back in a random order.
 
     Only what followed a word before tells what follows it now: counting does not help.
@@ -65,9 +65,9 @@ def phrases(draw: Draw) -> str:
 
 def repeated(draw: Draw) -> str:
     """Random words that come back."""
-    if draw.chance(0.6):
-        return phrases(draw)
-    return twice(draw, copies=draw.whole(2, 3))
+    chunked = draw.chance(0.6)
+    words, mark = phrases(draw) if chunked else twice(draw, copies=draw.whole(2, 3))
+    return mark.join(words)
 
 
 # task: table, cells of the question and of the answer
@@ -103,7 +103,7 @@ def shots(draw: Draw, task: str, count: int) -> list[tuple[str, str]]:
     for _ in range(TRIES):
         pair = draw.one(pairs(task))
         new = not any(set(pair) & set(other) for other in chosen)
-        if new and draw.accepts("", f"list|{task}|{pair[0]}"):
+        if new and draw.accepts("", "list|" + "|".join(sorted(pair))):
             chosen.append(pair)
         if len(chosen) == count:
             return chosen
@@ -138,12 +138,12 @@ def steps(numbers: list[int]) -> str:
     return ", ".join(done)
 
 
-def terms(draw: Draw) -> list[int]:
-    """One-digit numbers to add, their sequence kept to the split."""
+def terms(draw: Draw, count: int | None = None) -> list[int]:
+    """One-digit numbers to add, in any order kept to the split; two to five of them."""
 
     def make():
-        numbers = [draw.whole(0, 9) for _ in range(draw.whole(2, 5))]
-        return numbers, "", "sum|" + " + ".join(map(str, numbers))
+        numbers = [draw.whole(0, 9) for _ in range(count or draw.whole(2, 5))]
+        return numbers, "", f"sum|{sorted(numbers)}"
 
     return draw.keep(make)
 

@@ -1,8 +1,8 @@
 """Does a hidden state know which sense of a word is meant? A linear probe tells.
 
 For every word with two senses and one spelling, held-out texts of both senses are read
-and the hidden state at the word is taken after every layer. Half of the states fit a
-linear map (ridge regression onto -1 and 1), the other half tests it.
+and the hidden state at the word is taken after every layer. Texts from half of the
+frames fit a linear map (ridge regression onto -1 and 1), those from the others test it.
 """
 
 import torch
@@ -73,7 +73,14 @@ def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 40) -> dict:
             if len(of) != 2:
                 continue  # apple and Apple: the spelling already tells
             both = [
-                states_at(model, tokenizer, language, word, lines, n)
+                torch.cat(
+                    [
+                        states_at(
+                            model, tokenizer, language, word, lines[half::2], n // 2
+                        )
+                        for half in (0, 1)
+                    ]
+                )
                 for lines in of.values()
             ]
             # The senses take turns, so that both halves hold both equally often.

@@ -1,7 +1,6 @@
 """Pronouns that only the sense of the text resolves, each with a question.
 
-For every pair of animals and every verb both readings are equally frequent, so that
-only the reason, with the verb, gives the answer.
+Both readings are equally frequent, whoever is named first: the reason gives the answer.
 """
 
 from collections.abc import Callable
@@ -36,11 +35,13 @@ TOLD = {
         "The {b} was not {f}, but the {a} was. In its {noun} it {then}.",
         "The {a} was {f}, while the {b} was only {g}. Full of {noun}, it {then}.",
         "The {b} was {g}, but the {a} was {f}. Out of {noun} it {then}.",
+        "The {a} was {f}, but the {b} was {g}. Out of {noun} it {then}.",
     ],
     "zh": [
         "{a}很{f}，{b}很{g}。因为{noun}，它{then}。",
         "{b}很{g}，{a}很{f}。因为{noun}，它{then}。",
         "{b}不{f}，{a}很{f}。因为{noun}，它{then}。",
+        "{a}很{f}，{b}不{f}。因为{noun}，它{then}。",
     ],
 }
 WHO = {
@@ -64,12 +65,12 @@ LOOK = {
 # What is said of the thing that does not fit, and of what it does not fit into.
 SIZES = {
     "en": [
-        "too big|too large|too long|too wide",
-        "too small|too tiny|too narrow|too tight",
+        "too big|too large|much too big|far too large",
+        "too small|too tiny|too narrow|much too small",
     ],
-    "zh": ["太大了|太长了|太宽了", "太小了|太窄了|太紧了"],
+    "zh": ["太大了|大了一点", "太小了|小了一点"],
 }
-VERBS = ["plays with", "cleans", "puts away", "looks at", "likes", "sells", "hides"]
+VERBS = ["carries", "cleans", "puts away", "looks at", "likes", "sells", "hides"]
 
 
 class Puzzle(NamedTuple):
@@ -138,12 +139,13 @@ def told(draw: Draw, language: str) -> Puzzle:
         (a, act), (b, _) = draw.some(table(f"tables/acts_{language}.txt"), 2)
         rows = draw.some(table(f"tables/feelings_{language}.txt"), 2)
         (f, noun, then), (g, *_) = rows
-        then = act if draw.chance(0.8) else then
+        # What only this animal does needs no question: the word itself tells.
+        own = draw.chance(0.6)
         said = draw.one(TOLD[language])
-        said = said.format(a=a, b=b, f=f, g=g, noun=noun, then=then)
-        why, who = (f"很{f}", a) if language == "zh" else (f"was {f}", f"the {a}")
-        puzzle = Puzzle(said, *asked(draw, language, why, who), a, b)
-        return puzzle, said, f"{a}|{f}|{b}"
+        said = said.format(a=a, b=b, f=f, g=g, noun=noun, then=act if own else then)
+        who = a if language == "zh" else f"the {a}"
+        question = ("", "") if own else asked(draw, language, then, who)
+        return Puzzle(said, *question, a, b), said, f"{a}|{f}|{b}"
 
     return draw.keep(make)
 

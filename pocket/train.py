@@ -13,8 +13,9 @@ import itertools
 import math
 import os
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from timeit import timeit
 
 import torch
@@ -30,6 +31,7 @@ from llmcourse.attention import both, causal, packed
 from llmcourse.checkpoint import save_pretrained
 from llmcourse.config import ModelConfig
 from llmcourse.model import CausalLM
+from pocket.frames import TEXT
 from pocket.packing import Batch, batches, encoded
 from pocket.tokenizer import SPECIALS, START, sample, save_tokenizer, train_tokenizer
 
@@ -73,6 +75,11 @@ class Recipe:
     bfloat16: bool = True
 
     def __post_init__(self):
+        for name in ("steps", "rows", "pieces", "length"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, and must be positive"
+                )
         if self.rows % (2 * self.pieces):
             raise ValueError(
                 f"rows {self.rows} is no multiple of twice pieces {self.pieces}"
@@ -128,7 +135,7 @@ def bfloat16_is_faster(device: torch.device) -> bool:
 
 
 def loss_of(model: nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:
-    """Cross-entropy of the next tokens; no token sees another document."""
+    """Cross-entropy of the next tokens; none sees another document of its row."""
     rule = both(causal, packed(batch.documents))
     logits = model(batch.ids, rule=rule, positions=batch.positions)  # (B, T, V)
     return F.cross_entropy(
@@ -169,9 +176,15 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
 
 
 def digest(tokenizer: Tokenizer, seed: int) -> str:
-    """What the training data begins with, in a word: 1,000 documents as ids."""
+    """What the training data is made of, in a word: the hand-written texts, the
+    tokenizer, and 1,000 documents as ids, which change with the code that writes them.
+    """
+    known = hashlib.sha256(tokenizer.to_str().encode())
+    for path in sorted(TEXT.rglob("*.txt")):
+        known.update(path.read_bytes())
     first = list(itertools.islice(encoded(tokenizer, seed), 1000))
-    return hashlib.sha256(str(first).encode()).hexdigest()[:16]
+    known.update(str(first).encode())
+    return known.hexdigest()[:16]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -211,9 +224,10 @@ def load_checkpoint(path: Path, model, optimizer, header: dict) -> list[float]:
         ValueError: if the file is cut short, or made with another recipe or corpus.
     """
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         then = state["recipe"] | {"corpus": state["corpus"]}
-    except Exception as error:
+        weights, moments, losses = (state[k] for k in ("model", "optimizer", "losses"))
+    except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as error:
         raise ValueError(
             f"{path} is not a whole checkpoint, remove it to begin anew: {error}"
         ) from error
@@ -222,16 +236,28 @@ def load_checkpoint(path: Path, model, optimizer, header: dict) -> list[float]:
     if other:
         said = "; ".join(f"{k} {then.get(k)} then, {now.get(k)} now" for k in other)
         raise ValueError(f"{path} was made with another recipe: {said}")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["losses"]
+    model.load_state_dict(weights)
+    optimizer.load_state_dict(moments)
+    return losses
 
 
 def train(
     recipe: Recipe, tokenizer: Tokenizer, path: Path, *, every: int = 500,
     until: int | None = None, quiet: bool = False,
 ) -> tuple[CausalLM, list[float]]:  # fmt: skip
-    """Train to step `until` (the recipe's last one if None), from path if it exists."""
+    """Train to step `until` (the recipe's last one if None), from path if it exists.
+
+    Raises:
+        ValueError: if the tokenizer does not fit the recipe's shape, or the rows cannot
+            be shared by the processes; and what load_checkpoint raises.
+    """
+    check_tokenizer(tokenizer, recipe.shape)
+    world = dist.get_world_size() if dist.is_initialized() else 1
+    if recipe.rows % (2 * recipe.pieces * world):
+        raise ValueError(
+            f"rows {recipe.rows} cannot be shared by {world} processes in "
+            f"{recipe.pieces} pieces"
+        )
     model = CausalLM(recipe.shape)
     initialise(model, recipe.seed)
     model.to(llmcourse.device())
@@ -240,18 +266,16 @@ def train(
     losses = load_checkpoint(path, model, optimizer, header) if path.exists() else []
     parallel, first = model, True
     if dist.is_initialized():
-        if recipe.rows % (2 * recipe.pieces * dist.get_world_size()):
-            raise ValueError(
-                f"rows {recipe.rows} cannot be shared by {dist.get_world_size()} "
-                f"processes in {recipe.pieces} pieces"
-            )
         parallel, first = DistributedDataParallel(model), dist.get_rank() == 0
     shape = recipe.rows, recipe.length, recipe.joined, recipe.lists
     source = batches(tokenizer, recipe.seed, *shape)
     last = recipe.steps if until is None else until
     done = len(losses)
-    bar = tqdm(total=last, initial=done, disable=quiet or not first, mininterval=5)
-    for batch in itertools.islice(source, done, last):
+    silent = quiet or not first
+    for _ in tqdm(range(done), "reading on", disable=silent or not done):
+        next(source)
+    bar = tqdm(total=last, initial=done, disable=silent, mininterval=5)
+    for batch in itertools.islice(source, last - done):
         losses.append(train_step(parallel, optimizer, batch, len(losses), recipe))
         recent = losses[-50:]
         bar.set_postfix(loss=f"{sum(recent) / len(recent):.3f}", refresh=False)
@@ -262,13 +286,20 @@ def train(
     return model, losses
 
 
+def check_tokenizer(tokenizer: Tokenizer, shape: ModelConfig) -> None:
+    """Raise a ValueError if a tokenizer is not the one that a shape is made for."""
+    stop = tuple(tokenizer.token_to_id(name) for name in SPECIALS if name != START)
+    if stop != shape.stop_ids:
+        raise ValueError(f"the model stops at {shape.stop_ids}, its tokens at {stop}")
+    if tokenizer.get_vocab_size() != shape.vocab_size:
+        raise ValueError(
+            f"the tokenizer has {tokenizer.get_vocab_size()} tokens, the model "
+            f"{shape.vocab_size}"
+        )
+
+
 def export(model: CausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     """Write the folder that the course and transformers load."""
-    stop = tuple(tokenizer.token_to_id(name) for name in SPECIALS if name != START)
-    if stop != model.config.stop_ids:
-        raise ValueError(
-            f"the model stops at {model.config.stop_ids}, its tokens at {stop}"
-        )
     save_pretrained(model, folder, dtype=torch.float16)
     save_tokenizer(tokenizer, folder, model.config.max_len)
 
@@ -294,10 +325,18 @@ def draw_losses(losses: list[float], path: Path) -> None:
 
 def tokenizer_at(path: Path, seed: int, vocab_size: int) -> Tokenizer:
     """The tokenizer of a training that has begun, or a new one, written to path."""
-    if not path.exists():
+    first = not dist.is_initialized() or dist.get_rank() == 0
+    if first and not path.exists():
         tokenizer = train_tokenizer(sample(seed, 60_000), vocab_size)
         write_whole(path, tokenizer.to_str().encode())
-    return Tokenizer.from_file(str(path))
+    if dist.is_initialized():
+        dist.barrier()
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more special
+        raise ValueError(
+            f"{path} is not a whole tokenizer, remove it to make it anew: {error}"
+        ) from error
 
 
 def main() -> None:
@@ -306,25 +345,34 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, help="torch's own choice without it")
     parser.add_argument("--work", type=Path, default=WORK, help="for checkpoints")
-    parser.add_argument("--out", type=Path, default=llmcourse.POCKET, help="a folder")
+    parser.add_argument("--out", type=Path, help="a folder; WORK/model without it")
+    parser.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="what products are computed in; auto: what is faster here",
+    )
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
-    if "RANK" in os.environ:  # set by torchrun
+    if dist.is_torchelastic_launched():  # by torchrun
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group()
-    recipe = Recipe(steps=args.steps, seed=args.seed)
-    if not bfloat16_is_faster(llmcourse.device()):
-        recipe = replace(recipe, bfloat16=False)
+    faster = [args.dtype == "bfloat16"]
+    if args.dtype == "auto":
+        faster = [bfloat16_is_faster(llmcourse.device())]
+        if dist.is_initialized():
+            dist.broadcast_object_list(faster)  # all do what the first one found
+    recipe = Recipe(steps=args.steps, seed=args.seed, bfloat16=faster[0])
     tokenizer = tokenizer_at(
         args.work / "tokenizer.json", args.seed, recipe.shape.vocab_size
     )
     model, losses = train(recipe, tokenizer, args.work / "checkpoint.pt")
     if not dist.is_initialized() or dist.get_rank() == 0:
         draw_losses(losses, args.work / "loss.svg")
-        export(model, tokenizer, args.out)
+        export(model, tokenizer, args.out or args.work / "model")
     if dist.is_initialized():
         dist.destroy_process_group()
 

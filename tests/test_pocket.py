@@ -12,12 +12,13 @@ from llmcourse.checkpoint import from_pretrained
 from llmcourse.generate import generate
 from pocket import heads
 from pocket.chat import CONVERSATIONS, as_text
-from pocket.corpus import HELD_OUT, TRAIN, Draw, sentences, split_of, unstuck
+from pocket.corpus import HELD_OUT, TRAIN, Draw, documents, sentences, split_of, unstuck
 from pocket.evaluate import (
     CONTINUATIONS,
     OPENINGS,
     Reader,
     accuracy,
+    asked,
     chats,
     continuation,
     facts,
@@ -27,7 +28,7 @@ from pocket.evaluate import (
     samples,
     sums,
 )
-from pocket.patterns import pairs
+from pocket.patterns import pairs, steps
 from pocket.probe import hidden_states, right
 from pocket.train import SHAPE
 
@@ -45,7 +46,9 @@ def test_the_shipped_model_continues(shipped, prompt, wanted):
     assert found["p"] > 0.5
 
 
-@pytest.mark.xfail(reason="the weights of this recipe are still being trained")
+@pytest.mark.xfail(
+    strict=True, reason="the weights of this recipe are still being trained"
+)
 def test_the_shipped_model_has_the_shape_of_the_recipe(shipped):
     assert shipped.model.config == SHAPE
     assert sum(f.stat().st_size for f in llmcourse.POCKET.iterdir()) < 10e6
@@ -106,10 +109,17 @@ def test_accuracy_counts_right_answers():
 def test_facts_are_held_out_and_determined():
     asked = list(facts())
     prompts = [prompt for prompt, _ in asked]
-    assert len(asked) > 2_000 and len(set(prompts)) == len(prompts)
-    for prompt, answer in asked[:500]:
-        said = [sentences(prompt + answer + end) for end in ".。"]
-        assert any(all(split_of(x) == HELD_OUT for x in found) for found in said)
+    assert len(asked) > 1_500 and len(set(prompts)) == len(prompts)
+    train = "\n".join(d.text for d in itertools.islice(documents(0), 20_000))
+    assert not [p + a for p, a in asked if f"{p}{a}." in train or f"{p}{a}。" in train]
+
+
+def test_puzzles_are_different_and_held_out():
+    for kind, most in (("animals", 100), ("fits-zh", 10**4)):
+        found = list(itertools.islice(asked(kind), most))
+        assert len(set(found)) == len(found) > 3
+        for prompt, answer in found:
+            assert all(split_of(s) == HELD_OUT for s in sentences(prompt + answer))
 
 
 @pytest.mark.parametrize("examples", [0, 4])
@@ -123,8 +133,8 @@ def test_few_shot_asks_for_pairs_that_no_list_of_training_has():
     train = {
         (task, a)
         for task in ("plural", "past", "opposite")
-        for a, _ in pairs(task)
-        if split_of(f"list|{task}|{a}") == TRAIN
+        for a, b in pairs(task)
+        if split_of("list|" + "|".join(sorted((a, b)))) == TRAIN
     }
     assert len(train) > 400
     answers = {(t, a): b for t in ("plural", "past", "opposite") for a, b in pairs(t)}
@@ -148,7 +158,7 @@ def test_few_shot_asks_for_pairs_that_no_list_of_training_has():
         ("1. a\n2. b", "- a\n- b", False),
         ("（狗）", "（小猫）", True),
         ("狗", "狗。", False),
-        ("17", "5", True),
+        ("17", "5", False),
     ],
 )
 def test_the_form_of_an_answer_is_what_its_words_leave(one, other, same):
@@ -188,7 +198,8 @@ def test_sums_counts_right_sums(one_by_one):
         def continues(self, prompt):
             total = sum(int(c) for c in prompt if c.isdigit())
             if one_by_one:
-                return f" as you see. The answer is {total}.", True
+                numbers = [int(c) for c in prompt if c.isdigit()]
+                return f" {steps(numbers)}. The answer is {total}.", True
             return f" {total}", True
 
     assert sums(Adder(), 30, one_by_one) == {"right": 30, "n": 30}
@@ -197,7 +208,13 @@ def test_sums_counts_right_sums(one_by_one):
         def continues(self, prompt):
             return super().continues(prompt + "1")
 
+    class Lazy(Adder):
+        def continues(self, prompt):
+            text, _ = super().continues(prompt)
+            return " " + text.split(". ")[-1], not one_by_one and False
+
     assert sums(Wrong(), 30, one_by_one)["right"] == 0
+    assert sums(Lazy(), 30, one_by_one)["right"] == 0
 
 
 def test_induction_is_perfect_for_one_who_looks_back(shipped):
@@ -215,8 +232,16 @@ def test_induction_is_perfect_for_one_who_looks_back(shipped):
                     logits[t, ids[before[-1] + 1]] = 1.0
             return logits
 
+    class Comma(Reader):
+        def logits(self, text):
+            ids = self.ids(text)
+            return torch.eye(self.model.config.vocab_size)[
+                [self.ids(",")[0]] * len(ids)
+            ]
+
     found = induction(Copier(shipped.model, shipped.tokenizer), 12)
-    assert found["n"] > 150 and found["right"] / found["n"] > 0.85
+    assert found["n"] > 100 and found["right"] / found["n"] > 0.9
+    assert induction(Comma(shipped.model, shipped.tokenizer), 12)["right"] == 0
 
 
 def test_a_probe_tells_what_is_there_and_nothing_else():

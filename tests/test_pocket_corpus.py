@@ -136,7 +136,7 @@ def test_no_person_of_a_held_out_story_is_in_that_story_in_training():
     assert not train & held_out
 
 
-@pytest.mark.parametrize("kind", ["animals", "animals-zh", "people", "people-zh"])
+@pytest.mark.parametrize("kind", PUZZLES)
 def test_both_readings_are_equally_frequent(kind):
     draw = Draw(0, TRAIN)
     made = [puzzle(kind, draw) for _ in range(2_000)]
@@ -154,6 +154,9 @@ def test_a_puzzle_is_answered_by_its_own_words(kind):
         made = puzzle(kind, draw)
         assert made.meant.lower() in made.said.lower()
         assert made.other.lower() in made.said.lower()
+        if not made.question:  # told: the animal's own act needs none
+            assert kind.startswith("told") and not made.answer
+            continue
         answer = made.answer.lower().strip(" .。").removeprefix("the ")
         assert answer == made.meant.lower().removeprefix("the ")
 
