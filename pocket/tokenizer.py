@@ -18,10 +18,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pocket.corpus import documents
+from pocket.corpus import END, documents
 from pocket.frames import TEXT
 
-END, START, END_OF_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+START, END_OF_TURN = "<|im_start|>", "<|im_end|>"
 SPECIALS = [END, START, END_OF_TURN]
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
