@@ -125,8 +125,8 @@ bench: $(READY)
 pocket: $(READY)
 	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
 	  $(PY) -m pocket.train --out llmcourse/data/pocket
-	$(PY) -m pocket.evaluate --json pocket/results.json \
-	  --samples build/pocket/samples.txt
+	cp build/pocket/loss.svg pocket/
+	$(PY) -m pocket.evaluate --json pocket/results.json --samples pocket/samples.txt
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache llmcourse.egg-info

@@ -24,13 +24,17 @@ class Batch(NamedTuple):
 
 
 def lesson(seed: int, lists: int) -> Iterator[str]:
-    """Endless texts of the training split, the first `lists` pairs half repeated lists.
+    """Endless texts of the training split, the first of them repeated lists.
 
-    Copying what stands earlier in the context is learnt from those; questions about a
+    After so many lists, as many again stand between other texts; then texts come as
+    they are drawn.
+
+    Copying what stands earlier in the context is learnt from lists; questions about a
     text, lists of pairs and chats rest on it.
     """
-    texts = (d.text for d in documents(seed))
-    pairs = zip(texts, only("repeated", seed, TRAIN), strict=False)
+    texts, repeated = (d.text for d in documents(seed)), only("repeated", seed, TRAIN)
+    yield from itertools.islice(repeated, lists)
+    pairs = zip(texts, repeated, strict=False)
     yield from itertools.chain.from_iterable(itertools.islice(pairs, lists))
     yield from texts
 

@@ -97,13 +97,18 @@ def pairs(task: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def listed(draw: Draw, pair: tuple[str, str]) -> bool:
+    """Whether lists of this split may show a pair."""
+    return draw.accepts("", "list|" + "|".join(sorted(pair)))
+
+
 def shots(draw: Draw, task: str, count: int) -> list[tuple[str, str]]:
     """Different pairs of a task that lists of this split may show."""
     chosen: list[tuple[str, str]] = []
     for _ in range(TRIES):
         pair = draw.one(pairs(task))
         new = not any(set(pair) & set(other) for other in chosen)
-        if new and draw.accepts("", "list|" + "|".join(sorted(pair))):
+        if new and listed(draw, pair):
             chosen.append(pair)
         if len(chosen) == count:
             return chosen
@@ -164,6 +169,6 @@ def additions(draw: Draw) -> str:
 
 
 MAKERS = {
-    "repeated": (8, repeated), "few-shot": (12, few_shot), "sums": (6, sums),
-    "additions": (3, additions),
+    "repeated": (9, repeated), "few-shot": (18, few_shot), "sums": (9, sums),
+    "additions": (5, additions),
 }  # fmt: skip

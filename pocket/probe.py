@@ -1,12 +1,13 @@
 """Does a hidden state know which sense of a word is meant? A linear probe tells.
 
 For every word with two senses and one spelling, held-out texts of both senses are read
-and the hidden state at the word is taken after every layer. Texts from half of the
+and the hidden state at the word is taken after every layer. The word is one token
+there, the same in both senses, so its embedding knows nothing. Texts from half of the
 frames fit a linear map (ridge regression onto -1 and 1), those from the others test it.
 """
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor
 
 from llmcourse.model import CausalLM
@@ -38,15 +39,27 @@ def states_at(
     lines: tuple,
     n: int,
 ) -> Tensor:
-    """(n, L + 1, D): the states at the last token of the word in n held-out texts."""
+    """(n, L + 1, D): the states at the word in n held-out texts.
+
+    Fewer than n if in 20 n texts the word is seldom a token of its own.
+    """
     draw, found = Draw(4, HELD_OUT), []
-    while len(found) < n:
+    token = tokenizer.token_to_id(spelled((" " if language == "en" else "") + word))
+    for _ in range(20 * n):
         text = unstuck(lambda: one_sense(draw.one(lines), language, draw))
-        encoding = tokenizer.encode(text)
-        at = encoding.char_to_token(text.index(word) + len(word) - 1)
-        # The words after the sense are not needed: attention is causal.
-        found.append(hidden_states(model, encoding.ids[: at + 1])[:, -1])
-    return torch.stack(found)
+        ids = tokenizer.encode(text).ids
+        if token in ids:
+            # What follows is not needed: attention is causal.
+            found.append(hidden_states(model, ids[: ids.index(token) + 1])[:, -1])
+        if len(found) == n:
+            break
+    return torch.stack(found) if found else torch.empty(0)
+
+
+def spelled(word: str) -> str:
+    """A word as byte-level BPE writes it."""
+    ((written, _),) = pre_tokenizers.ByteLevel(False).pre_tokenize_str(word)
+    return written
 
 
 def fitted(x: Tensor, y: Tensor, ridge: float = 1.0) -> Tensor:
@@ -66,7 +79,10 @@ def right(states: Tensor, signs: Tensor) -> int:
 
 
 def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 40) -> dict:
-    """The share of senses told after 0, 1, ... layers; how many texts; which words."""
+    """The share of senses told after 0, 1, ... layers; how many texts; which words.
+
+    Words that are seldom a token of their own are left out.
+    """
     counts, total, words = [0] * (model.config.n_layers + 1), 0, []
     for language in ("en", "zh"):
         for word, of in senses(language).items():
@@ -83,6 +99,8 @@ def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 40) -> dict:
                 )
                 for lines in of.values()
             ]
+            if min(map(len, both)) < n:
+                continue
             # The senses take turns, so that both halves hold both equally often.
             states = torch.stack(both, 1).flatten(0, 1)  # (2n, L + 1, D)
             signs = torch.tensor([-1.0, 1.0]).repeat(n)

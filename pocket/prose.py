@@ -49,12 +49,12 @@ def one_sense(line: str, language: str, draw: Draw) -> str:
 
 
 MAKERS = {
-    "story": (12, partial(prose, "stories.en.txt")),
-    "story-zh": (10, partial(prose, "stories.zh.txt")),
-    "dialogue": (7, partial(prose, "dialogues.en.txt")),
-    "dialogue-zh": (6, partial(prose, "dialogues.zh.txt")),
-    "description": (7, partial(prose, "descriptions.en.txt")),
-    "description-zh": (6, partial(prose, "descriptions.zh.txt")),
+    "story": (8, partial(prose, "stories.en.txt")),
+    "story-zh": (7, partial(prose, "stories.zh.txt")),
+    "dialogue": (5, partial(prose, "dialogues.en.txt")),
+    "dialogue-zh": (5, partial(prose, "dialogues.zh.txt")),
+    "description": (5, partial(prose, "descriptions.en.txt")),
+    "description-zh": (4, partial(prose, "descriptions.zh.txt")),
     "plain": (7, partial(prose, "plain.en.txt")),
     "plain-zh": (6, partial(prose, "plain.zh.txt")),
     "names": (3, partial(prose, "names.en.txt")),

@@ -186,14 +186,14 @@ def gendered(draw: Draw) -> str:
 
 # kind: share of the documents, what makes the puzzle, the rest of its arguments
 PUZZLES: dict[str, tuple[float, Callable[..., Puzzle], tuple[str, ...]]] = {
-    "animals": (12, because, ("animals", "en")),
-    "animals-zh": (10, because, ("animals", "zh")),
-    "people": (8, because, ("people", "en")),
-    "people-zh": (7, because, ("people", "zh")),
-    "told": (5, told, ("en",)),
-    "told-zh": (4, told, ("zh",)),
-    "fits": (1.5, fits, ("en",)),
-    "fits-zh": (1, fits, ("zh",)),
+    "animals": (17, because, ("animals", "en")),
+    "animals-zh": (14, because, ("animals", "zh")),
+    "people": (12, because, ("people", "en")),
+    "people-zh": (10, because, ("people", "zh")),
+    "told": (7, told, ("en",)),
+    "told-zh": (6, told, ("zh",)),
+    "fits": (2, fits, ("en",)),
+    "fits-zh": (2, fits, ("zh",)),
 }
 
 

@@ -1,14 +1,11 @@
 """Pocket's tokenizer: byte-level BPE, learnt from the corpus.
 
-``python -m pocket.tokenizer --out folder`` trains and saves it.
-
 Byte-level, so that every text comes back exactly: no byte is unknown. Digits stand
 alone. Chinese has no spaces, and merges learnt across words would swallow whole
 sentences of a corpus as small as this one; so for *training* the Chinese is cut into
 words first, and merges are learnt only within words.
 """
 
-import argparse
 import itertools
 import json
 import re
@@ -18,6 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from pocket.checkpoint import write_whole
 from pocket.corpus import END, documents
 from pocket.frames import TEXT
 
@@ -89,7 +87,7 @@ def sample(seed: int, count: int) -> Iterator[str]:
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_len: int = 512) -> None:
     """Write the folder that ``transformers.AutoTokenizer`` loads."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    write_whole(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": max_len,
@@ -100,19 +98,4 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, max_len: int = 512) -> No
         "chat_template": CHAT_TEMPLATE,
     }
     text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Train Pocket's tokenizer.")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--documents", type=int, default=50_000)
-    parser.add_argument("--out", type=Path, required=True, help="a folder")
-    args = parser.parse_args()
-    tokenizer = train_tokenizer(sample(args.seed, args.documents))
-    save_tokenizer(tokenizer, args.out)
-    print(f"{tokenizer.get_vocab_size():,} tokens in {args.out}")
-
-
-if __name__ == "__main__":
-    main()
+    write_whole(folder / "tokenizer_config.json", text.encode())

@@ -8,14 +8,12 @@ the rows of each step: ``torchrun --nproc-per-node 2 -m pocket.train``.
 
 import argparse
 import hashlib
-import io
 import itertools
 import math
 import os
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from timeit import timeit
 
 import torch
@@ -31,17 +29,24 @@ from llmcourse.attention import both, causal, packed
 from llmcourse.checkpoint import save_pretrained
 from llmcourse.config import ModelConfig
 from llmcourse.model import CausalLM
+from pocket.checkpoint import (
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+    write_whole,
+)
 from pocket.frames import TEXT
-from pocket.packing import Batch, batches, encoded
+from pocket.initial import initialise
+from pocket.packing import Batch, batches
 from pocket.tokenizer import SPECIALS, START, sample, save_tokenizer, train_tokenizer
 
 SHAPE = ModelConfig(
-    vocab_size=8192,
+    vocab_size=6144,
     d_model=192,
     n_layers=6,
     n_heads=6,
     n_kv_heads=2,
-    d_head=32,
+    d_head=64,
     d_ff=512,
     max_len=512,
     norm="rms",
@@ -62,65 +67,66 @@ class Recipe:
 
     shape: ModelConfig = field(default_factory=lambda: SHAPE)
     seed: int = 0
-    steps: int = 30_000
-    rows: int = 8  # per optimizer step, of length tokens each
-    pieces: int = 1  # a step's rows go through the model in so many pieces
-    length: int = 256
-    joined: float = 0.2  # share of steps with rows of twice the length
-    lists: int = 50_000  # repeated lists among so many first pairs of texts
-    rate: float = 3e-3
-    warm_up: int = 300
-    decay: float = 0.1
-    clip: float = 1.0
+    steps: int = 9_000
+    decay_steps: int = 10_000  # the learning rate would be at its end after so many
+    batch_size: int = 8  # rows of an optimizer step
+    gradient_accumulation_steps: int = 1  # parts in which they go through the model
+    row_length: int = 256  # tokens
+    joined: float = 0.1  # share of steps with rows of twice the length
+    lists: int = 15_000  # training begins with so many repeated lists
+    learning_rate: float = 3e-3
+    embedding_learning_rate: float = 5e-4
+    warmup_steps: int = 200
+    weight_decay: float = 0.1
+    max_grad_norm: float = 1.0
     bfloat16: bool = True
 
     def __post_init__(self):
-        for name in ("steps", "rows", "pieces", "length"):
+        for name in (
+            "steps decay_steps batch_size gradient_accumulation_steps row_length"
+        ).split():
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, and must be positive"
                 )
-        if self.rows % (2 * self.pieces):
+        if self.batch_size % (2 * self.gradient_accumulation_steps):
             raise ValueError(
-                f"rows {self.rows} is no multiple of twice pieces {self.pieces}"
+                f"batch_size {self.batch_size} is no multiple of twice "
+                f"gradient_accumulation_steps {self.gradient_accumulation_steps}"
             )
 
 
-def initialise(model: CausalLM, seed: int) -> None:
-    """Normal weights that keep the variance of what they multiply.
-
-    Those that write into the residual stream are smaller by sqrt(2L): there are 2L
-    writes, and each adds variance (Radford et al. 2019). The usual deviation of 0.02 is
-    made for widths of a thousand; at 192 it delays learning.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    for name, p in model.named_parameters():
-        if p.dim() == 2:
-            deviation = p.shape[1] ** -0.5
-            if "o_proj" in name or "down_proj" in name:
-                deviation /= math.sqrt(2 * model.config.n_layers)
-            p.data.copy_(torch.randn(p.shape, generator=generator) * deviation)
-        elif name.endswith("bias"):
-            nn.init.zeros_(p)
-
-
 def make_optimizer(model: CausalLM, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that decays matrices only: norms and biases have nothing to shrink for."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
+    """AdamW that decays matrices only: norms and biases have nothing to shrink for.
+
+    The embeddings learn more slowly. Most tokens are rare: their gradients are small
+    but agree from step to step, Adam would make full steps of them, and all rare
+    tokens would drift together until none can be told from another.
+    """
+    table = model.model.embed_tokens.weight
+    matrices = [p for p in model.parameters() if p.dim() == 2 and p is not table]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     groups = [
-        {"params": matrices, "weight_decay": recipe.decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": recipe.weight_decay, "share": 1.0},
+        {"params": vectors, "weight_decay": 0.0, "share": 1.0},
+        {
+            "params": [table],
+            "weight_decay": 0.0,
+            "share": recipe.embedding_learning_rate / recipe.learning_rate,
+        },
     ]
-    return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.95), fused=True)
+    return torch.optim.AdamW(
+        groups, lr=recipe.learning_rate, betas=(0.9, 0.99), fused=True
+    )
 
 
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Straight up for warm_up steps, then a cosine down to a twentieth."""
-    if step < recipe.warm_up:
-        return recipe.rate * (step + 1) / recipe.warm_up
-    done = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
-    return recipe.rate * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
+def learning_rate_at(step: int, recipe: Recipe) -> float:
+    """Straight up for warmup_steps steps, then a cosine down to a twentieth."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    length = max(1, recipe.decay_steps - recipe.warmup_steps)
+    done = min(1.0, (step - recipe.warmup_steps) / length)
+    return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
 
 
 def bfloat16_is_faster(device: torch.device) -> bool:
@@ -132,6 +138,20 @@ def bfloat16_is_faster(device: torch.device) -> bool:
         return min(timeit(lambda: (x @ x.T)[0, 0].item(), number=1) for _ in range(5))
 
     return seconds(torch.bfloat16) < 0.8 * seconds(torch.float32)
+
+
+def uses_bfloat16(dtype: str, checkpoint: Path) -> bool:
+    """What "float32" and "bfloat16" say. "auto": as the training began, or what is
+    faster here; all processes do what the first one found.
+    """
+    if dtype != "auto":
+        return dtype == "bfloat16"
+    if checkpoint.exists():
+        return read_checkpoint(checkpoint)["recipe"]["bfloat16"]
+    faster = [bfloat16_is_faster(llmcourse.device())]
+    if dist.is_initialized():
+        dist.broadcast_object_list(faster)
+    return faster[0]
 
 
 def loss_of(model: nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:
@@ -156,20 +176,21 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
     )
     own = Batch(*(t[rank::world].to(device) for t in batch))
     total = torch.zeros((), device=device)
-    for i, piece in enumerate(zip(*(t.chunk(recipe.pieces) for t in own), strict=True)):
-        last = i == recipe.pieces - 1
+    parts = recipe.gradient_accumulation_steps
+    for i, part in enumerate(zip(*(t.chunk(parts) for t in own), strict=True)):
+        last = i == parts - 1
         with (
             nullcontext() if last or world == 1 else model.no_sync(),
             torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16),
         ):
-            loss = loss_of(model, Batch(*piece)) / count
+            loss = loss_of(model, Batch(*part)) / count
             (loss * world).backward()  # the processes' gradients are averaged
         total += loss.detach()
     if world > 1:
         dist.all_reduce(total)
-    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+    nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
     for group in optimizer.param_groups:
-        group["lr"] = rate_at(step, recipe)
+        group["lr"] = group["share"] * learning_rate_at(step, recipe)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return total.item()
@@ -177,68 +198,14 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
 
 def digest(tokenizer: Tokenizer, seed: int) -> str:
     """What the training data is made of, in a word: the hand-written texts, the
-    tokenizer, and 1,000 documents as ids, which change with the code that writes them.
+    tokenizer, and some batches, which change with the code that writes them.
     """
     known = hashlib.sha256(tokenizer.to_str().encode())
     for path in sorted(TEXT.rglob("*.txt")):
         known.update(path.read_bytes())
-    first = list(itertools.islice(encoded(tokenizer, seed), 1000))
-    known.update(str(first).encode())
+    for batch in itertools.islice(batches(tokenizer, seed, 8, 256, 0.5, 100), 30):
+        known.update(str([t.tolist() for t in batch]).encode())
     return known.hexdigest()[:16]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the old file, then put the new one in its place in one move.
-
-    Raises:
-        OSError: if the disk is full, say; the old file is as it was.
-    """
-    new = path.with_name(path.name + ".tmp")
-    try:
-        with open(new, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError as error:
-        kept = "the one before it is kept" if path.exists() else "there was none before"
-        raise OSError(
-            error.errno, f"{path} could not be written ({error.strerror}); {kept}"
-        ) from error
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def save_checkpoint(path: Path, model, optimizer, header: dict, losses: list) -> None:
-    """Model, optimizer and losses so far; header says what they were made with."""
-    buffer = io.BytesIO()
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save(header | state | {"losses": losses}, buffer)
-    write_whole(path, buffer.getvalue())
-
-
-def load_checkpoint(path: Path, model, optimizer, header: dict) -> list[float]:
-    """Put model and optimizer back where path left them; returns the losses so far.
-
-    Raises:
-        ValueError: if the file is cut short, or made with another recipe or corpus.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        then = state["recipe"] | {"corpus": state["corpus"]}
-        weights, moments, losses = (state[k] for k in ("model", "optimizer", "losses"))
-    except (RuntimeError, EOFError, KeyError, TypeError, UnpicklingError) as error:
-        raise ValueError(
-            f"{path} is not a whole checkpoint, remove it to begin anew: {error}"
-        ) from error
-    now = header["recipe"] | {"corpus": header["corpus"]}
-    other = [k for k in then | now if then.get(k) != now.get(k)]
-    if other:
-        said = "; ".join(f"{k} {then.get(k)} then, {now.get(k)} now" for k in other)
-        raise ValueError(f"{path} was made with another recipe: {said}")
-    model.load_state_dict(weights)
-    optimizer.load_state_dict(moments)
-    return losses
 
 
 def train(
@@ -253,21 +220,25 @@ def train(
     """
     check_tokenizer(tokenizer, recipe.shape)
     world = dist.get_world_size() if dist.is_initialized() else 1
-    if recipe.rows % (2 * recipe.pieces * world):
+    if recipe.batch_size % (2 * recipe.gradient_accumulation_steps * world):
         raise ValueError(
-            f"rows {recipe.rows} cannot be shared by {world} processes in "
-            f"{recipe.pieces} pieces"
+            f"batch_size {recipe.batch_size} cannot be shared by {world} processes in "
+            f"{recipe.gradient_accumulation_steps} parts each"
         )
     model = CausalLM(recipe.shape)
     initialise(model, recipe.seed)
     model.to(llmcourse.device())
     optimizer = make_optimizer(model, recipe)
-    header = {"recipe": asdict(recipe), "corpus": digest(tokenizer, recipe.seed)}
+    header = {
+        "recipe": asdict(recipe),
+        "corpus": digest(tokenizer, recipe.seed),
+        "threads": [torch.get_num_threads(), world],
+    }
     losses = load_checkpoint(path, model, optimizer, header) if path.exists() else []
     parallel, first = model, True
     if dist.is_initialized():
         parallel, first = DistributedDataParallel(model), dist.get_rank() == 0
-    shape = recipe.rows, recipe.length, recipe.joined, recipe.lists
+    shape = recipe.batch_size, recipe.row_length, recipe.joined, recipe.lists
     source = batches(tokenizer, recipe.seed, *shape)
     last = recipe.steps if until is None else until
     done = len(losses)
@@ -323,10 +294,10 @@ def draw_losses(losses: list[float], path: Path) -> None:
         plt.close(figure)
 
 
-def tokenizer_at(path: Path, seed: int, vocab_size: int) -> Tokenizer:
-    """The tokenizer of a training that has begun, or a new one, written to path."""
+def tokenizer_at(path: Path, seed: int, vocab_size: int, begun: bool) -> Tokenizer:
+    """The tokenizer of a training that has begun, else a new one, written to path."""
     first = not dist.is_initialized() or dist.get_rank() == 0
-    if first and not path.exists():
+    if first and not (begun and path.exists()):
         tokenizer = train_tokenizer(sample(seed, 60_000), vocab_size)
         write_whole(path, tokenizer.to_str().encode())
     if dist.is_initialized():
@@ -360,16 +331,18 @@ def main() -> None:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group()
-    faster = [args.dtype == "bfloat16"]
-    if args.dtype == "auto":
-        faster = [bfloat16_is_faster(llmcourse.device())]
-        if dist.is_initialized():
-            dist.broadcast_object_list(faster)  # all do what the first one found
-    recipe = Recipe(steps=args.steps, seed=args.seed, bfloat16=faster[0])
-    tokenizer = tokenizer_at(
-        args.work / "tokenizer.json", args.seed, recipe.shape.vocab_size
+    checkpoint = args.work / "checkpoint.pt"
+    begun = checkpoint.exists()
+    decay = args.steps * Recipe.decay_steps // Recipe.steps
+    recipe = Recipe(
+        steps=args.steps,
+        decay_steps=decay,
+        seed=args.seed,
+        bfloat16=uses_bfloat16(args.dtype, checkpoint),
     )
-    model, losses = train(recipe, tokenizer, args.work / "checkpoint.pt")
+    file, size = args.work / "tokenizer.json", recipe.shape.vocab_size
+    tokenizer = tokenizer_at(file, args.seed, size, begun)
+    model, losses = train(recipe, tokenizer, checkpoint)
     if not dist.is_initialized() or dist.get_rank() == 0:
         draw_losses(losses, args.work / "loss.svg")
         export(model, tokenizer, args.out or args.work / "model")

@@ -16,6 +16,7 @@ import test_generate
 import test_heads
 import test_layers
 import test_model
+import test_pocket_training
 import test_rope
 import test_sampling
 import test_tokenizer
@@ -34,6 +35,7 @@ from llmcourse import (
     sampling,
     tokenizer,
 )
+from pocket import initial
 
 
 class Mutant(NamedTuple):
@@ -415,6 +417,16 @@ MUTANTS = [
     mutant(
         "a multiply-add counted once", accounting, "maps = 2 * T", "maps = T",
         test_accounting.test_flops_equal_those_that_torch_counts, "llama",
+    ),
+    # Pocket's first weights
+    mutant(
+        "heads that look ahead", initial, "-fast * angle.sin()", "fast * angle.sin()",
+        test_pocket_training.test_training_begins_with_heads_that_look_back,
+    ),
+    mutant(
+        "a key that says its own token", initial, "match @ written.T", "match @ seen",
+        test_pocket_training
+        .test_training_begins_with_a_head_that_looks_for_what_came_after,
     ),
 ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Pocket's tokenizer, packing and training: lossless, seeded, resumable, shared."""
 
+import itertools
 import random
 import shutil
 from dataclasses import replace
@@ -12,15 +13,16 @@ import torch.multiprocessing as mp
 
 from llmcourse.model import CausalLM
 from pocket import train as train_module
+from pocket.initial import initialise
 from pocket.packing import NOT_A_TARGET, Batch, batches, columns, lesson, pack
 from pocket.tokenizer import SPECIALS, cut, sample, save_tokenizer, train_tokenizer
 from pocket.train import (
     SHAPE,
     Recipe,
     draw_losses,
-    initialise,
+    learning_rate_at,
     loss_of,
-    rate_at,
+    make_optimizer,
     tokenizer_at,
     train,
 )
@@ -36,7 +38,14 @@ TINY = replace(
     d_ff=32,
 )
 RECIPE = Recipe(
-    shape=TINY, steps=4, rows=4, length=64, warm_up=2, lists=50, bfloat16=False
+    shape=TINY,
+    steps=4,
+    decay_steps=4,
+    batch_size=4,
+    row_length=64,
+    warmup_steps=2,
+    lists=50,
+    bfloat16=False,
 )
 
 
@@ -153,22 +162,72 @@ def test_joined_rows_are_twice_as_long_and_run_on(tokenizer):
 
 
 def test_a_lesson_begins_with_repeated_lists():
-    lists = lesson(0, 200)
-    early = [text for text, _ in zip(lists, range(400), strict=False)]
-    late = [text for text, _ in zip(lists, range(400), strict=False)]
+    texts = lesson(0, 200)
+    first, mixed, late = (list(itertools.islice(texts, n)) for n in (200, 400, 400))
 
     def repeats(text):
         half = len(text) // 2
         return any(text[i : i + 8] in text[i + 8 :] for i in range(0, half, 4))
 
-    assert sum(map(repeats, early[1::2])) > 190
+    assert sum(map(repeats, first)) > 190
+    assert sum(map(repeats, mixed[1::2])) > 190
     assert sum(map(repeats, late)) < 200
 
 
 @pytest.mark.parametrize("rows", [3, 6])
 def test_rows_that_cannot_be_cut_are_refused(rows):
-    with pytest.raises(ValueError, match=f"rows {rows} is no multiple .* pieces 2"):
-        replace(RECIPE, rows=rows, pieces=2)
+    with pytest.raises(ValueError, match=f"batch_size {rows} is no multiple .* 2$"):
+        replace(RECIPE, batch_size=rows, gradient_accumulation_steps=2)
+
+
+def attention_at_the_start(ids: list[int]) -> torch.Tensor:
+    """(L, H, T, T) of the recipe's shape before its first step."""
+    model, maps = CausalLM(SHAPE), []
+    initialise(model, 0)
+    with torch.no_grad():
+        model(torch.tensor([ids]), maps=maps)
+    return torch.cat(maps)
+
+
+def test_training_begins_with_heads_that_look_back():
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randperm(SHAPE.vocab_size, generator=generator)[:24].tolist()
+    maps = attention_at_the_start(ids)
+    for head in range(SHAPE.n_heads // SHAPE.n_kv_heads):
+        back = maps[0, head].diagonal(-1 - head)
+        assert back[8:].min() > 0.5, head
+    assert maps[0, 3:].diagonal(-1, 1, 2).mean() < 0.5
+
+
+def test_training_begins_with_a_head_that_looks_for_what_came_after():
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randperm(SHAPE.vocab_size, generator=generator)[:12].tolist()
+    maps = attention_at_the_start(ids * 2)
+    # Token 12 + t is token t again: what followed it is token t + 1.
+    after = maps[1].diagonal(-11, 1, 2)[:, 1:].mean(-1)  # (H,)
+    assert after.argmax() == 0 and after[0] > 3 * after[1:].max()
+
+
+def test_a_single_layer_cannot_copy():
+    with pytest.raises(ValueError, match="takes 2 layers, the model has 1"):
+        initialise(CausalLM(replace(TINY, n_layers=1)), 0)
+
+
+def test_the_optimizer_decays_matrices_and_spares_the_embeddings():
+    model, recipe = CausalLM(TINY), replace(RECIPE, weight_decay=0.3)
+    optimizer = make_optimizer(model, recipe)
+    found = {
+        id(p): (group["weight_decay"], group["share"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    for name, p in model.named_parameters():
+        slow = "embed_tokens" in name
+        assert found.pop(id(p)) == (
+            0.0 if slow or p.dim() == 1 else 0.3,
+            pytest.approx(1 / 6 if slow else 1.0),
+        ), name
+    assert not found
 
 
 def test_training_repeats_itself(tokenizer, tmp_path):
@@ -178,7 +237,8 @@ def test_training_repeats_itself(tokenizer, tmp_path):
 
 
 def test_training_learns(tokenizer, tmp_path):
-    recipe = replace(RECIPE, steps=20, rate=0.02)
+    fast = dict(learning_rate=0.02, embedding_learning_rate=0.02)
+    recipe = replace(RECIPE, steps=20, decay_steps=20, **fast)
     _, losses = train(recipe, tokenizer, tmp_path / "a.pt", quiet=True)
     assert sum(losses[-3:]) / 3 < losses[0] - 0.5
 
@@ -193,15 +253,17 @@ def test_resuming_gives_the_uninterrupted_weights(tokenizer, tmp_path):
         assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
-def test_pieces_of_a_step_add_up_to_the_step(tokenizer, tmp_path):
-    _, two = train(replace(RECIPE, pieces=2), tokenizer, tmp_path / "a.pt", quiet=True)
+def test_parts_of_a_step_add_up_to_the_step(tokenizer, tmp_path):
+    halved = replace(RECIPE, gradient_accumulation_steps=2)
+    _, two = train(halved, tokenizer, tmp_path / "a.pt", quiet=True)
     _, one = train(RECIPE, tokenizer, tmp_path / "b.pt", quiet=True)
     assert one == pytest.approx(two, rel=1e-4)
 
 
 def plain_steps(model, recipe):
     """Adam and clipping hide the size of a gradient; plain steps show it."""
-    return torch.optim.SGD(model.parameters(), lr=0.1)
+    groups = [{"params": list(model.parameters()), "share": 1.0}]
+    return torch.optim.SGD(groups, lr=0.1)
 
 
 def shared_training(rank: int, folder: Path, recipe: Recipe) -> None:
@@ -218,9 +280,10 @@ def shared_training(rank: int, folder: Path, recipe: Recipe) -> None:
 
 def test_two_processes_share_a_step(tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(train_module, "make_optimizer", plain_steps)
-    recipe = replace(RECIPE, pieces=1, rows=8, joined=0.5, clip=1e9)
+    recipe = replace(RECIPE, batch_size=8, joined=0.5, max_grad_norm=1e9)
     alone, losses = train(recipe, tokenizer, tmp_path / "alone.pt", quiet=True)
-    mp.spawn(shared_training, (tmp_path, replace(recipe, pieces=2)), nprocs=2)
+    halved = replace(recipe, gradient_accumulation_steps=2)
+    mp.spawn(shared_training, (tmp_path, halved), nprocs=2)
     for rank in (0, 1):
         theirs = torch.load(tmp_path / f"losses{rank}.pt")
         assert theirs == pytest.approx(losses, rel=1e-4)
@@ -234,8 +297,8 @@ def test_another_recipe_another_corpus_and_a_cut_checkpoint_are_refused(
 ):
     path = tmp_path / "a.pt"
     train(RECIPE, tokenizer, path, until=1, quiet=True)
-    with pytest.raises(ValueError, match="rate 0.003 then, 0.1 now"):
-        train(replace(RECIPE, rate=0.1), tokenizer, path, quiet=True)
+    with pytest.raises(ValueError, match="learning_rate 0.003 then, 0.1 now"):
+        train(replace(RECIPE, learning_rate=0.1), tokenizer, path, quiet=True)
     with monkeypatch.context() as patch:
         texts = tmp_path / "text"
         shutil.copytree(train_module.TEXT, texts)
@@ -277,21 +340,25 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tokenizer, tmp_path):
     path = tmp_path / "tokenizer.json"
     path.write_text(tokenizer.to_str()[:500], encoding="utf-8")
     with pytest.raises(ValueError, match="tokenizer.json is not a whole tokenizer"):
-        tokenizer_at(path, 0, 400)
+        tokenizer_at(path, 0, 400, begun=True)
 
 
-@pytest.mark.parametrize("name", ["steps", "rows", "pieces", "length"])
+@pytest.mark.parametrize(
+    "name",
+    ["steps", "decay_steps", "batch_size", "gradient_accumulation_steps", "row_length"],
+)
 def test_numbers_below_one_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 0, and must be positive"):
         replace(RECIPE, **{name: 0})
 
 
 def test_the_rate_rises_and_falls():
-    recipe = Recipe(steps=1_000, warm_up=100, rate=1.0)
-    rates = [rate_at(step, recipe) for step in range(1_000)]
+    recipe = Recipe(decay_steps=1_000, warmup_steps=100, learning_rate=1.0)
+    rates = [learning_rate_at(step, recipe) for step in range(1_000)]
     assert rates[0] == 0.01 and rates[99] == 1.0
     assert rates[:100] == sorted(rates[:100])
     assert rates[100:] == sorted(rates[100:], reverse=True)
+    assert learning_rate_at(2_000, recipe) == pytest.approx(0.05)
     assert rates[550] == pytest.approx(0.525) and rates[999] == pytest.approx(
         0.05, 1e-3
     )

@@ -3,6 +3,7 @@
 import json
 import os
 
+import nbformat
 import pytest
 from run_chapters import main, normalise, read, to_text
 
@@ -87,6 +88,16 @@ def test_file_that_is_no_notebook_is_left(path, capsys):
         assert path.read_text() == text
         said = capsys.readouterr().out
         assert "01_page.ipynb: not a notebook of format 4" in said
+
+
+def test_widgets_are_not_stored():
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+    data = {"text/plain": "<picture>", "text/html": "<p>1</p>", **view}
+    page = read(notebook("c"))
+    output = {"output_type": "execute_result", "data": data, "metadata": {}}
+    page.cells[0].outputs = [nbformat.from_dict({**output, "execution_count": 1})]
+    (stored,) = normalise(page).cells[0].outputs
+    assert stored.data == {"text/plain": "<picture>", "text/html": "<p>1</p>"}
 
 
 def test_stored_form_has_no_trace_of_an_editor():

@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "LLMCOURSE_DEVICE": "cpu",
     "HF_HUB_OFFLINE": "1",  # no chapter needs a network
 }
+# A widget is nothing without its kernel; the picture beside it is kept.
+WIDGET = "application/vnd.jupyter.widget-view+json"
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 
 
@@ -82,7 +84,9 @@ def stable_id(cell: NotebookNode, taken: set[str]) -> str:
 
 
 def normalise_output(output: NotebookNode) -> None:
-    """Blank addresses; keep an error's last line, as the others name local files."""
+    """Blank addresses, leave out widgets; of an error keep the last line alone, as the
+    others name local files.
+    """
     if output.output_type == "stream":
         output.text = blank(output.text)
     elif output.output_type == "error":
@@ -90,6 +94,7 @@ def normalise_output(output: NotebookNode) -> None:
         output.traceback = [f"{output.ename}: {output.evalue}"]
     else:
         output.metadata = {}
+        output.data.pop(WIDGET, None)
         for mime, value in output.data.items():
             if mime.startswith("text/"):
                 output.data[mime] = blank(value)

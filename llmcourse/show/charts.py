@@ -1,0 +1,57 @@
+"""Charts with axes, drawn by matplotlib and turned into the pages' colours."""
+
+import io
+import re
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from .picture import BLUE, GREEN, ORANGE, PURPLE, WIDTH, Picture
+
+
+def curves(
+    x: Sequence[float],
+    lines: dict[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    caption: str,
+    *,
+    log: str = "",
+) -> Picture:
+    """Lines over one axis; each has its own dashes as well as its own colour.
+
+    log: "x", "y" or "xy" for logarithmic axes.
+    """
+    styles = [(BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PURPLE, ":")]
+    ink = "#010203"  # stands for currentColor, which matplotlib does not know
+    names = "text.color axes.labelcolor axes.edgecolor xtick.color ytick.color"
+    look = dict.fromkeys(names.split(), ink) | {
+        "svg.fonttype": "none", "svg.hashsalt": "llmcourse", "font.size": 10.5,
+        "axes.spines.top": False, "axes.spines.right": False,
+    }  # fmt: skip
+    with matplotlib.rc_context(look):
+        figure = Figure(figsize=(WIDTH / 72, 270 / 72), layout="constrained")
+        axes = figure.add_subplot()
+        for (name, y), (color, dashes) in zip(lines.items(), styles, strict=False):
+            axes.plot(
+                x, y, dashes, color=color, label=name, linewidth=2, marker="o", ms=4
+            )
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set(**{f"{axis}scale": "log" for axis in log})
+        if "x" in log:  # label the points that there are, not every power
+            axes.minorticks_off()
+            axes.set_xticks(x, [f"{value:,}" for value in x])
+        axes.grid(color=ink, alpha=0.12)
+        axes.legend(loc="best", frameon=False)  # said, it does not warn when slow
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<defs>") : svg.rindex("</svg>")].replace(ink, "currentColor")
+    svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
+    said = "; ".join(
+        f"{n} goes from {y[0]:.3g} to {y[-1]:.3g}" for n, y in lines.items()
+    )
+    return Picture(
+        svg, WIDTH, 270, caption, f"{caption} {xlabel} against {ylabel}: {said}."
+    )
