@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from .picture import BLUE, GREEN, ORANGE, PURPLE, WIDTH, Picture, rect, text
-
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+from .picture import BLUE, COLORS, WIDTH, Picture, rect, text
 
 
 def sharing(panels: Mapping[str, Sequence[int]], caption: str) -> Picture:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from .picture import BLUE, GREEN, ORANGE, PURPLE, WIDTH, Picture, rect, text, text_width
+from .picture import BLUE, COLORS, ORANGE, WIDTH, Picture, rect, text, text_width
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 SHIFT = 9  # px from one plane of a stack to the next
 
 

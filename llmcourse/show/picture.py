@@ -7,6 +7,7 @@ dark page, in the book and in Jupyter. Each has a text alternative.
 from html import escape
 
 BLUE, ORANGE, GREEN, PURPLE = "#2b7bd4", "#cf6a1c", "#2a8a57", "#9a5fd6"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 FONT = 13  # px; pictures are at most 440 px wide, to be readable on a phone
 WIDTH = 440
 

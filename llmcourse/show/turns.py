@@ -3,9 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from .picture import BLUE, GREEN, ORANGE, PURPLE, WIDTH, Picture, rect, text, text_width
+from .picture import COLORS, WIDTH, Picture, rect, text, text_width
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 DASHES = ("", "5 3", "2 3", "8 3")  # never colour alone
 
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from .picture import BLUE, GREEN, ORANGE, PURPLE, WIDTH, Picture, rect, text, text_width
+from .picture import BLUE, COLORS, ORANGE, WIDTH, Picture, rect, text, text_width
 from .tokens import VISIBLE
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE)
 MARKS = ("M -5 0 a 5 5 0 1 0 10 0 a 5 5 0 1 0 -10 0", "M -4.5 -4.5 h 9 v 9 h -9 z",
          "M 0 -6 l 5.5 10 h -11 z", "M 0 -6 l 6 6 l -6 6 l -6 -6 z")  # fmt: skip
 
