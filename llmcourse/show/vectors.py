@@ -43,7 +43,7 @@ def strips(
         for j, value in enumerate(row):
             color, share = ORANGE if value < 0 else BLUE, abs(value) / strongest
             x = left + j * side
-            drawn.append(rect(x, y, side - gap, 27, color, 0.04 + 0.76 * share))
+            drawn.append(rect(x, y, side - gap, 27, color, 0.04 + 0.56 * share))
             if decimals is not None:
                 number = _number(value, decimals)
                 drawn.append(text(x + side / 2 - 1, y + 18, number, "middle", 12))
@@ -163,8 +163,8 @@ def _axes(x_ticks, y_ticks, at, frame, xlabel, ylabel) -> list[str]:
 
 def _line(x1, y1, x2, y2, opacity) -> str:
     return (
-        f'<path d="M {x1:.1f} {y1:.1f} L {x2:.1f} {y2:.1f}" stroke="currentColor" '
-        f'stroke-opacity="{opacity}"/>'
+        f'<path d="M {x1:.1f} {y1:.1f} L {x2:.1f} {y2:.1f}" fill="none" '
+        f'stroke="currentColor" stroke-opacity="{opacity}"/>'
     )
 
 
