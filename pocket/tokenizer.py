@@ -58,7 +58,7 @@ def spaced(text: str) -> str:
     return HAN.sub(lambda m: "\n" + "\n".join(cut(m[0])) + "\n", text)
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Learn the merges of a byte-level BPE of vocab_size tokens from the texts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

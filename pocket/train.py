@@ -154,12 +154,12 @@ def uses_bfloat16(dtype: str, checkpoint: Path) -> bool:
     return faster[0]
 
 
-def loss_of(model: nn.Module, batch: Batch, reduction: str = "sum") -> torch.Tensor:
+def loss_of(model: nn.Module, batch: Batch) -> torch.Tensor:
     """Cross-entropy of the next tokens; none sees another document of its row."""
     rule = both(causal, packed(batch.documents))
     logits = model(batch.ids, rule=rule, positions=batch.positions)  # (B, T, V)
     return F.cross_entropy(
-        logits.float().flatten(0, 1), batch.targets.flatten(), reduction=reduction
+        logits.float().flatten(0, 1), batch.targets.flatten(), reduction="sum"
     )
 
 
