@@ -95,6 +95,45 @@ REFUSED = {
     ),
     "no points": (lambda: show.plane({}, "x", "y", "c"), "1 to 4 groups"),
     "an empty branch": (lambda: show.blocks({"a": ["x", ()]}, "c"), "at least 1 part"),
+    "no steps": (lambda: show.stack([], {"T": 1}, "c"), "a step is"),
+    "an edge without a size": (
+        lambda: show.stack([("embed", "x", "T", "D")], {"T": 2}, "c"),
+        "edge 'D' has no size",
+    ),
+    "rows of other parts": (
+        lambda: show.shares({"a": {"x": 1.0}, "b": {"y": 1.0}}, "c"),
+        "row 'b' needs",
+    ),
+    "five shares": (
+        lambda: show.shares({"a": dict.fromkeys("abcde", 1.0)}, "c"),
+        "1 to 4 parts",
+    ),
+    "values for other rows": (
+        lambda: show.chances(["a"], {"p": [0.5, 0.5]}, "c"),
+        "'p' has 2 values for 1 rows",
+    ),
+    "no rows": (lambda: show.chances([], {}, "c"), "0 rows and 0 columns"),
+    "shares of more than all": (
+        lambda: show.ruler(["a", "b"], [0.5, 0.6], [0.1], "c"),
+        "which sum to 1.100",
+    ),
+    "a branch of nothing": (
+        lambda: show.tree([[("a", 0, 0.5, True)], [("b", 1, 0.2, True)]], "c"),
+        "continue one of 1",
+    ),
+    "a part without a text": (lambda: show.prompt([("a", "")], "c"), "each part has"),
+    "an unknown sign": (
+        lambda: show.ledger([("a", "?")], ["x"], {"+": ("blue", "new")}, "c"),
+        "row 'a' has signs '\\?'",
+    ),
+    "weights of other pieces": (
+        lambda: show.attending(torch.ones(1, 3), ["a"], "c"),
+        r"weights \(1, 3\) do not fit 1 pieces",
+    ),
+    "a box of no kind": (
+        lambda: show.appended([[("K", "S", "K", "old")]], {"S": 2, "K": 2}, "c"),
+        "box 'K' is one of",
+    ),
 }
 
 
