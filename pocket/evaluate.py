@@ -37,11 +37,11 @@ from pocket.corpus import (
     TRIES,
     Draw,
     documents,
-    only,
     unstuck,
 )
 from pocket.facts import relations, worded
 from pocket.heads import best_heads
+from pocket.packing import lesson
 from pocket.patterns import (
     SEPARATORS,
     SHOTS,
@@ -119,9 +119,9 @@ def continuation(reader: Reader, prompt: str, wanted: str) -> dict:
 def prose_of(split: str, chinese: bool) -> Iterator[str]:
     """Documents of one language, without lists, sums and chats.
 
-    Of the training split those that the last tenth of training has read.
+    Of the training split those that the last third of training has read.
     """
-    first = 250_000 if split == TRAIN else 0
+    first = 500_000 if split == TRAIN else 0
     left_out = {"chat", *patterns.MAKERS}
     found = (d for d in documents(0, split) if d.kind not in left_out)
     texts = (d.text for d in itertools.islice(found, first, None))
@@ -274,20 +274,18 @@ def chats(reader: Reader, n: int) -> dict[str, dict]:
     return {name: {"right": right, "n": n} for name, right in found.items()}
 
 
-def shares(reader: Reader, n: int, recipe: Recipe) -> dict[str, float]:
-    """The share of each kind of text in the tokens of training: n documents as they
-    come, and the lists that a lesson adds.
+def shares(reader: Reader, recipe: Recipe, scale: int = 50) -> dict[str, float]:
+    """The share of each kind of text in the tokens of training.
+
+    Counted in a lesson that is smaller by scale, lists and all.
     """
     counts: Counter[str] = Counter()
-    for document in itertools.islice(documents(8), n):
+    read = recipe.steps * recipe.batch_size * recipe.row_length // scale
+    for document in lesson(8, recipe.lists // scale):
+        if counts.total() >= read:
+            break
         counts[document.kind.removesuffix("-zh")] += len(reader.ids(document.text)) + 1
-    some = list(itertools.islice(only("repeated", 8, TRAIN), n // 10))
-    length = sum(len(reader.ids(text)) + 1 for text in some) / len(some)
-    read = recipe.steps * recipe.batch_size * recipe.row_length
-    added = 2 * recipe.lists * length / read
-    found = {k: (1 - added) * c / counts.total() for k, c in counts.items()}
-    found["repeated"] += added
-    return dict(sorted(found.items(), key=lambda row: -row[1]))
+    return {kind: count / counts.total() for kind, count in counts.most_common()}
 
 
 def samples(reader: Reader, count: int = 60, temperature: float = 0.8) -> list[str]:
@@ -336,7 +334,7 @@ def evaluate(reader: Reader, n: int) -> dict:
             for split, (name, zh) in bits
         },
         "heads": best_heads(reader.model, reader.tokenizer),
-        "shares": shares(reader, 10 * n, Recipe()),
+        "shares": shares(reader, Recipe()),
     }
     return figures | {"required": required(figures)}
 

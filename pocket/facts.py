@@ -78,4 +78,4 @@ def fact(draw: Draw) -> str:
     return ("" if first.language == "zh" else " ").join(said)
 
 
-MAKERS = {"fact": (42, fact)}
+MAKERS = {"fact": (60, fact)}

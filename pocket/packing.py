@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from pocket.corpus import END, TRAIN, documents, only
+from pocket.corpus import END, TRAIN, Document, documents, only
 
 NOT_A_TARGET = -100  # the value that cross_entropy ignores
 
@@ -23,27 +23,31 @@ class Batch(NamedTuple):
     positions: Tensor  # counted from 0 in each document
 
 
-def lesson(seed: int, lists: int) -> Iterator[str]:
-    """Endless texts of the training split, the first of them repeated lists.
+def lesson(seed: int, lists: int) -> Iterator[Document]:
+    """Endless documents of the training split, the first of them repeated lists.
 
-    After so many lists, as many again stand between other texts; then texts come as
-    they are drawn.
+    After so many lists, as many again stand between other texts. Then texts come as
+    they are drawn; once the lists are long past, one in twenty is a list again.
 
     Copying what stands earlier in the context is learnt from lists; questions about a
-    text, lists of pairs and chats rest on it.
+    text, lists of pairs and chats rest on it. Without lists it is slowly forgotten.
     """
-    texts, repeated = (d.text for d in documents(seed)), only("repeated", seed, TRAIN)
+    texts = documents(seed)
+    repeated = (Document("repeated", text) for text in only("repeated", seed, TRAIN))
     yield from itertools.islice(repeated, lists)
     pairs = zip(texts, repeated, strict=False)
     yield from itertools.chain.from_iterable(itertools.islice(pairs, lists))
-    yield from texts
+    yield from itertools.islice(texts, 12 * lists)
+    for again in repeated:
+        yield again
+        yield from itertools.islice(texts, 19)
 
 
 def encoded(tokenizer: Tokenizer, seed: int, lists: int = 0) -> Iterator[list[int]]:
     """The texts of a lesson as ids, each closed by the end marker."""
     source = lesson(seed, lists)
     while True:
-        texts = [text + END for text in itertools.islice(source, 1000)]
+        texts = [document.text + END for document in itertools.islice(source, 1000)]
         for encoding in tokenizer.encode_batch(texts):
             yield encoding.ids
 

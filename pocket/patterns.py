@@ -169,6 +169,6 @@ def additions(draw: Draw) -> str:
 
 
 MAKERS = {
-    "repeated": (9, repeated), "few-shot": (18, few_shot), "sums": (9, sums),
-    "additions": (5, additions),
+    "repeated": (2, repeated), "few-shot": (15, few_shot), "sums": (7, sums),
+    "additions": (3, additions),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Stories, dialogues, descriptions and sentences, from the frames in ``text/``."""
 
+import re
 from functools import cache, partial
 
 from pocket.corpus import Draw
@@ -30,12 +31,25 @@ def senses(language: str) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def sense(language: str, draw: Draw) -> str:
-    """One to three texts that use a word in one sense."""
-    blocks = [lines for of in senses(language).values() for lines in of.values()]
-    lines = draw.some(draw.one(blocks), draw.whole(1, 3))
-    return ("" if language == "zh" else " ").join(
-        one_sense(line, language, draw) for line in lines
-    )
+    """One to three texts that use a word in one sense, which some name: bank (river).
+
+    To name the sense right after the word, a model must know it at the word.
+    """
+    word, name = draw.one([(w, s) for w, of in senses(language).items() for s in of])
+    blocks = senses(language)[word][name]
+    named = draw.chance(0.5)
+    texts = []
+    for line in draw.some(blocks, draw.whole(1, 3)):
+        text = one_sense(line, language, draw)
+        texts.append(with_name(text, word, name, language) if named else text)
+    return ("" if language == "zh" else " ").join(texts)
+
+
+def with_name(text: str, word: str, name: str, language: str) -> str:
+    """The text with the name of the sense in brackets after the word."""
+    if language == "zh":
+        return text.replace(word, f"{word}（{name}）", 1)
+    return re.sub(rf"\b{word}\b", f"{word} ({name})", text, count=1)
 
 
 def one_sense(line: str, language: str, draw: Draw) -> str:
@@ -49,18 +63,18 @@ def one_sense(line: str, language: str, draw: Draw) -> str:
 
 
 MAKERS = {
-    "story": (8, partial(prose, "stories.en.txt")),
-    "story-zh": (7, partial(prose, "stories.zh.txt")),
-    "dialogue": (5, partial(prose, "dialogues.en.txt")),
-    "dialogue-zh": (5, partial(prose, "dialogues.zh.txt")),
-    "description": (5, partial(prose, "descriptions.en.txt")),
-    "description-zh": (4, partial(prose, "descriptions.zh.txt")),
-    "plain": (7, partial(prose, "plain.en.txt")),
-    "plain-zh": (6, partial(prose, "plain.zh.txt")),
-    "names": (3, partial(prose, "names.en.txt")),
-    "names-zh": (2, partial(prose, "names.zh.txt")),
-    "questions": (9, partial(prose, "questions.en.txt")),
-    "questions-zh": (7, partial(prose, "questions.zh.txt")),
-    "senses": (5, partial(sense, "en")),
+    "story": (4.5, partial(prose, "stories.en.txt")),
+    "story-zh": (4, partial(prose, "stories.zh.txt")),
+    "dialogue": (2, partial(prose, "dialogues.en.txt")),
+    "dialogue-zh": (2, partial(prose, "dialogues.zh.txt")),
+    "description": (2.5, partial(prose, "descriptions.en.txt")),
+    "description-zh": (2, partial(prose, "descriptions.zh.txt")),
+    "plain": (5, partial(prose, "plain.en.txt")),
+    "plain-zh": (4, partial(prose, "plain.zh.txt")),
+    "names": (1, partial(prose, "names.en.txt")),
+    "names-zh": (1, partial(prose, "names.zh.txt")),
+    "questions": (4, partial(prose, "questions.en.txt")),
+    "questions-zh": (3, partial(prose, "questions.zh.txt")),
+    "senses": (4, partial(sense, "en")),
     "senses-zh": (4, partial(sense, "zh")),
 }

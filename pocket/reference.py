@@ -186,14 +186,14 @@ def gendered(draw: Draw) -> str:
 
 # kind: share of the documents, what makes the puzzle, the rest of its arguments
 PUZZLES: dict[str, tuple[float, Callable[..., Puzzle], tuple[str, ...]]] = {
-    "animals": (17, because, ("animals", "en")),
-    "animals-zh": (14, because, ("animals", "zh")),
-    "people": (12, because, ("people", "en")),
+    "animals": (14, because, ("animals", "en")),
+    "animals-zh": (11, because, ("animals", "zh")),
+    "people": (13, because, ("people", "en")),
     "people-zh": (10, because, ("people", "zh")),
-    "told": (7, told, ("en",)),
-    "told-zh": (6, told, ("zh",)),
-    "fits": (2, fits, ("en",)),
-    "fits-zh": (2, fits, ("zh",)),
+    "told": (9, told, ("en",)),
+    "told-zh": (8, told, ("zh",)),
+    "fits": (1.5, fits, ("en",)),
+    "fits-zh": (1.5, fits, ("zh",)),
 }
 
 
@@ -211,5 +211,5 @@ def puzzle_text(kind: str, draw: Draw) -> str:
 
 MAKERS = {
     **{kind: (row[0], partial(puzzle_text, kind)) for kind, row in PUZZLES.items()},
-    "gendered": (1.5, gendered),
+    "gendered": (1, gendered),
 }

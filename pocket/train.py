@@ -67,24 +67,22 @@ class Recipe:
 
     shape: ModelConfig = field(default_factory=lambda: SHAPE)
     seed: int = 0
-    steps: int = 9_000
-    decay_steps: int = 10_000  # the learning rate would be at its end after so many
+    steps: int = 18_000
     batch_size: int = 8  # rows of an optimizer step
     gradient_accumulation_steps: int = 1  # parts in which they go through the model
     row_length: int = 256  # tokens
     joined: float = 0.1  # share of steps with rows of twice the length
     lists: int = 15_000  # training begins with so many repeated lists
     learning_rate: float = 3e-3
-    embedding_learning_rate: float = 5e-4
+    embedding_learning_rate: float = 2e-3
     warmup_steps: int = 200
+    embedding_warmup_steps: int = 1_000
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
     bfloat16: bool = True
 
     def __post_init__(self):
-        for name in (
-            "steps decay_steps batch_size gradient_accumulation_steps row_length"
-        ).split():
+        for name in "steps batch_size gradient_accumulation_steps row_length".split():
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, and must be positive"
@@ -99,34 +97,32 @@ class Recipe:
 def make_optimizer(model: CausalLM, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays matrices only: norms and biases have nothing to shrink for.
 
-    The embeddings learn more slowly. Most tokens are rare: their gradients are small
-    but agree from step to step, Adam would make full steps of them, and all rare
-    tokens would drift together until none can be told from another.
+    The embeddings have a rate and a warm-up of their own. Most tokens are rare: their
+    gradients are small but agree from step to step, Adam makes full steps of them, and
+    at a full rate all rare tokens drift together before copying has been learnt.
     """
     table = model.model.embed_tokens.weight
     matrices = [p for p in model.parameters() if p.dim() == 2 and p is not table]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay, "share": 1.0},
-        {"params": vectors, "weight_decay": 0.0, "share": 1.0},
-        {
-            "params": [table],
-            "weight_decay": 0.0,
-            "share": recipe.embedding_learning_rate / recipe.learning_rate,
-        },
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+        {"params": [table], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         groups, lr=recipe.learning_rate, betas=(0.9, 0.99), fused=True
     )
 
 
-def learning_rate_at(step: int, recipe: Recipe) -> float:
-    """Straight up for warmup_steps steps, then a cosine down to a twentieth."""
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    length = max(1, recipe.decay_steps - recipe.warmup_steps)
-    done = min(1.0, (step - recipe.warmup_steps) / length)
-    return recipe.learning_rate * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
+def learning_rate_at(step: int, recipe: Recipe, embeddings: bool = False) -> float:
+    """Straight up in the warm-up, then a cosine down to a twentieth of the peak."""
+    peak, warmup = recipe.learning_rate, recipe.warmup_steps
+    if embeddings:
+        peak, warmup = recipe.embedding_learning_rate, recipe.embedding_warmup_steps
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    done = min(1.0, (step - warmup) / max(1, recipe.steps - warmup))
+    return peak * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
 
 
 def bfloat16_is_faster(device: torch.device) -> bool:
@@ -189,8 +185,10 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
     if world > 1:
         dist.all_reduce(total)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = group["share"] * learning_rate_at(step, recipe)
+    *others, table = optimizer.param_groups
+    for group in others:
+        group["lr"] = learning_rate_at(step, recipe)
+    table["lr"] = learning_rate_at(step, recipe, embeddings=True)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return total.item()
@@ -333,10 +331,8 @@ def main() -> None:
         dist.init_process_group()
     checkpoint = args.work / "checkpoint.pt"
     begun = checkpoint.exists()
-    decay = args.steps * Recipe.decay_steps // Recipe.steps
     recipe = Recipe(
         steps=args.steps,
-        decay_steps=decay,
         seed=args.seed,
         bfloat16=uses_bfloat16(args.dtype, checkpoint),
     )

@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import re
+from functools import partial
 
 import pytest
 
@@ -27,7 +28,7 @@ from pocket.corpus import (
 from pocket.facts import relations, worded
 from pocket.frames import TEXT, fill, frames, read, report, slots, table, variants
 from pocket.patterns import SHOTS, few_shot, pairs, shots, steps, terms
-from pocket.prose import senses
+from pocket.prose import sense, senses
 from pocket.reference import PUZZLES, puzzle
 from pocket.tokenizer import CHAT_TEMPLATE
 
@@ -293,6 +294,21 @@ def test_each_ambiguous_word_stands_once_in_each_of_its_texts():
                 text = fill(line, draw, language, {})
                 found = re.findall(rf"\b{word}\b" if language == "en" else word, text)
                 assert len(found) == 1, text
+
+
+@pytest.mark.parametrize(
+    ("language", "mark"), [("en", r"\b{} \((.+?)\)"), ("zh", "(?<!小){}（(.+?)）")]
+)
+def test_the_name_of_a_sense_stands_right_after_its_word(language, mark):
+    draw, named = Draw(0, TRAIN), 0
+    texts = [unstuck(partial(sense, language, draw)) for _ in range(200)]
+    for word, of in senses(language).items():
+        for text in (t for t in texts if re.search(mark.format(word), t)):
+            names = re.findall(mark.format(word), text)
+            assert len({*names}) == 1 and names[0] in of, text
+            assert draw.accepts(re.sub(r" \(.+?\)|（.+?）", "", text)), text
+            named += 1
+    assert 60 < named < 140
 
 
 def test_a_system_line_changes_the_answer():

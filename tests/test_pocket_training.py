@@ -40,7 +40,6 @@ TINY = replace(
 RECIPE = Recipe(
     shape=TINY,
     steps=4,
-    decay_steps=4,
     batch_size=4,
     row_length=64,
     warmup_steps=2,
@@ -162,8 +161,9 @@ def test_joined_rows_are_twice_as_long_and_run_on(tokenizer):
 
 
 def test_a_lesson_begins_with_repeated_lists():
-    texts = lesson(0, 200)
+    texts = (document.text for document in lesson(0, 200))
     first, mixed, late = (list(itertools.islice(texts, n)) for n in (200, 400, 400))
+    kinds = [document.kind for document in itertools.islice(lesson(0, 20), 1_000)]
 
     def repeats(text):
         half = len(text) // 2
@@ -172,6 +172,9 @@ def test_a_lesson_begins_with_repeated_lists():
     assert sum(map(repeats, first)) > 190
     assert sum(map(repeats, mixed[1::2])) > 190
     assert sum(map(repeats, late)) < 200
+    after = 20 + 2 * 20 + 12 * 20
+    assert {*kinds[after::20]} == {"repeated"}
+    assert kinds[20:after:2].count("repeated") < 40 < len(kinds[60:after])
 
 
 @pytest.mark.parametrize("rows", [3, 6])
@@ -217,17 +220,33 @@ def test_the_optimizer_decays_matrices_and_spares_the_embeddings():
     model, recipe = CausalLM(TINY), replace(RECIPE, weight_decay=0.3)
     optimizer = make_optimizer(model, recipe)
     found = {
-        id(p): (group["weight_decay"], group["share"])
+        id(p): group["weight_decay"]
         for group in optimizer.param_groups
         for p in group["params"]
     }
     for name, p in model.named_parameters():
-        slow = "embed_tokens" in name
-        assert found.pop(id(p)) == (
-            0.0 if slow or p.dim() == 1 else 0.3,
-            pytest.approx(1 / 6 if slow else 1.0),
-        ), name
+        spared = "embed_tokens" in name or p.dim() == 1
+        assert found.pop(id(p)) == (0.0 if spared else 0.3), name
     assert not found
+
+
+def test_the_embeddings_have_a_rate_of_their_own(tokenizer, tmp_path, monkeypatch):
+    seen = []
+
+    def remembered(model, recipe):
+        seen.append(optimizer := make_optimizer(model, recipe))
+        return optimizer
+
+    monkeypatch.setattr(train_module, "make_optimizer", remembered)
+    recipe = replace(RECIPE, embedding_learning_rate=0.1, embedding_warmup_steps=4)
+    train(recipe, tokenizer, tmp_path / "a.pt", until=3, quiet=True)
+    rates = {
+        id(p): group["lr"] for group in seen[0].param_groups for p in group["params"]
+    }
+    model = seen[0].param_groups[-1]["params"]
+    assert [p.shape for p in model] == [(TINY.vocab_size, TINY.d_model)]
+    assert rates.pop(id(model[0])) == pytest.approx(0.1 * 3 / 4)
+    assert set(rates.values()) == {learning_rate_at(2, recipe)}
 
 
 def test_training_repeats_itself(tokenizer, tmp_path):
@@ -238,7 +257,8 @@ def test_training_repeats_itself(tokenizer, tmp_path):
 
 def test_training_learns(tokenizer, tmp_path):
     fast = dict(learning_rate=0.02, embedding_learning_rate=0.02)
-    recipe = replace(RECIPE, steps=20, decay_steps=20, **fast)
+    fast |= dict(embedding_warmup_steps=2)
+    recipe = replace(RECIPE, steps=20, **fast)
     _, losses = train(recipe, tokenizer, tmp_path / "a.pt", quiet=True)
     assert sum(losses[-3:]) / 3 < losses[0] - 0.5
 
@@ -262,8 +282,7 @@ def test_parts_of_a_step_add_up_to_the_step(tokenizer, tmp_path):
 
 def plain_steps(model, recipe):
     """Adam and clipping hide the size of a gradient; plain steps show it."""
-    groups = [{"params": list(model.parameters()), "share": 1.0}]
-    return torch.optim.SGD(groups, lr=0.1)
+    return torch.optim.SGD(model.parameters(), lr=0.1)
 
 
 def shared_training(rank: int, folder: Path, recipe: Recipe) -> None:
@@ -345,7 +364,7 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tokenizer, tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["steps", "decay_steps", "batch_size", "gradient_accumulation_steps", "row_length"],
+    ["steps", "batch_size", "gradient_accumulation_steps", "row_length"],
 )
 def test_numbers_below_one_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 0, and must be positive"):
@@ -353,12 +372,15 @@ def test_numbers_below_one_are_refused(name):
 
 
 def test_the_rate_rises_and_falls():
-    recipe = Recipe(decay_steps=1_000, warmup_steps=100, learning_rate=1.0)
+    recipe = Recipe(steps=1_000, warmup_steps=100, learning_rate=1.0)
     rates = [learning_rate_at(step, recipe) for step in range(1_000)]
     assert rates[0] == 0.01 and rates[99] == 1.0
     assert rates[:100] == sorted(rates[:100])
     assert rates[100:] == sorted(rates[100:], reverse=True)
     assert learning_rate_at(2_000, recipe) == pytest.approx(0.05)
+    recipe = replace(recipe, embedding_learning_rate=2.0, embedding_warmup_steps=400)
+    assert learning_rate_at(399, recipe, embeddings=True) == 2.0
+    assert learning_rate_at(700, recipe, embeddings=True) == pytest.approx(1.05)
     assert rates[550] == pytest.approx(0.525) and rates[999] == pytest.approx(
         0.05, 1e-3
     )
