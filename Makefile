@@ -10,6 +10,8 @@ PACKAGES ?= -r requirements.txt
 JOBS     ?= 2
 # Notebooks for `make run`, as in: make run CHAPTERS=chapters/03_self_attention.ipynb
 CHAPTERS ?=
+# What `make grade` grades, as in: make grade SUBMISSIONS=handed-in
+SUBMISSIONS ?=
 
 PY      := .venv/bin/python
 PIP     := $(PY) -m pip install --quiet --disable-pip-version-check
@@ -18,6 +20,7 @@ PYTEST  := HF_HUB_OFFLINE=1 $(PY) -m pytest -q
 HTML    := _build/html
 # Stamps: what they stand for is done, and need not be done again.
 READY   := .venv/.installed
+CLASS   := .venv/.class-installed
 BUILT   := $(HTML)/.built
 
 # Sources of the site. Folders are listed too: a deleted page makes one newer.
@@ -26,7 +29,7 @@ SITE := _config.yml _toc.yml $(shell find chapters _static _ext assets \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment book test lab run check unit notebooks browser bench \
-	pocket clean
+	pocket clean release grade feedback
 .NOTPARALLEL:
 
 help:
@@ -39,7 +42,11 @@ help:
 	@echo "  make check   lint and spelling only, seconds"
 	@echo "  make bench   speed and memory of this machine"
 	@echo "  make pocket  train the model that ships, in hours on a CPU (pocket/README.md)"
-	@echo "  make clean   remove what was built (.venv stays)"
+	@echo "  make clean   remove what was built (.venv and build/ stay)"
+	@echo
+	@echo "  make release              for a class: the students' notebooks"
+	@echo "  make grade SUBMISSIONS=x  grade what is in x/student/ps2/ps2.ipynb"
+	@echo "  make feedback             a page for each student and assignment"
 	@echo
 	@echo "Each creates .venv when it is needed, with $(PYTHON); PYTHON=python3.12 says"
 	@echo "which one. The parts of make test: check, unit, notebooks, book, browser."
@@ -57,6 +64,11 @@ $(READY): requirements.txt pyproject.toml
 	@echo "== Installing into .venv (the first time takes a minute or more) =="
 	$(PIP) $(PACKAGES)
 	$(PIP) --no-deps --editable .
+	@touch $@
+
+$(CLASS): $(READY) classroom/requirements-class.txt
+	@echo "== Installing what grading needs =="
+	$(PIP) -r classroom/requirements-class.txt
 	@touch $@
 
 environment:
@@ -91,12 +103,12 @@ test: check unit notebooks book browser
 	@echo
 	@echo "== All tests passed =="
 
-check: $(READY)
+check: $(CLASS)
 	@echo "== Lint and spelling =="
 	$(PY) -m ruff check .
 	$(PY) -m codespell_lib
 
-unit: $(READY)
+unit: $(CLASS)
 	@echo "== Unit tests =="
 	$(PYTEST) -n $(JOBS) --ignore=tests/test_site.py tests
 
@@ -104,12 +116,26 @@ unit: $(READY)
 notebooks: $(READY)
 	@echo "== Every notebook against its stored outputs =="
 	$(PYTEST) -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
-	  --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg chapters
+	  --nbval-cell-timeout=120 --nbval-sanitize-with=tests/nbval_sanitize.cfg chapters \
+	  classroom/source
 
 # Needs a Chromium. REQUIRE_BROWSER=1 makes its absence an error.
 browser: $(READY) $(BUILT)
 	@echo "== The site in a browser =="
 	$(PYTEST) tests/test_site.py
+
+# A class. Its gradebook and all results are in build/class.
+release: $(CLASS)
+	$(PY) -m classroom.release
+
+grade: $(CLASS)
+	@test -n "$(SUBMISSIONS)" || { \
+	  echo "make: say where: make grade SUBMISSIONS=folder" >&2; exit 1; }
+	$(PY) -m classroom.grade "$(SUBMISSIONS)"
+	$(PY) -m classroom.report
+
+feedback: $(CLASS)
+	$(PY) -m classroom.feedback
 
 lab: $(READY)
 	$(PY) -m jupyterlab chapters

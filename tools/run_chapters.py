@@ -1,6 +1,6 @@
-"""Execute the chapters in place: the only way notebooks are run for a commit.
+"""Execute the notebooks in place: the only way notebooks are run for a commit.
 
-    python tools/run_chapters.py                 every notebook of chapters/
+    python tools/run_chapters.py                 every chapter and every assignment
     python tools/run_chapters.py FILE.ipynb ...  only these
     python tools/run_chapters.py --check         write nothing, show what would change
 
@@ -212,7 +212,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="FILE.ipynb")
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args(arguments)
-    paths = options.notebooks or sorted((ROOT / "chapters").glob("*.ipynb"))
+    every = [*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("classroom/source/*/*.ipynb")]
+    paths = options.notebooks or sorted(every)
     if missing := [str(path) for path in paths if not path.is_file()]:
         parser.error(f"no such notebook: {', '.join(missing)}")
 

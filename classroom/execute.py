@@ -1,0 +1,184 @@
+"""The step of nbgrader's autograding that runs a notebook: here, in a sandbox.
+
+The student's cells run in a process of their own (``sandbox.py``); the teacher's cells
+that a test needs run here, beside the tests (``judge.py``), and there as well. A task
+that fails is tried once more, with the cells of all other tasks left out: what another
+task's cell has broken costs that task alone.
+"""
+
+import json
+from pathlib import Path
+
+from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader import utils
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Bool, Float, List, Unicode
+
+from .judge import Judge
+from .sandbox import Limits, Lost, Process
+
+LOUD = 1_000_000  # characters; who prints more is named in the report
+
+
+def grade_id(cell: NotebookNode) -> str:
+    """The name that nbgrader knows a cell by; "" if it is a cell of the student's."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id", "")
+
+
+def task_of(cell: NotebookNode) -> str:
+    """The task that a cell belongs to: "t2" for the ids t2 and t2-rows."""
+    return grade_id(cell).split("-")[0]
+
+
+def is_test(cell: NotebookNode) -> bool:
+    return (
+        cell.cell_type == "code"
+        and utils.is_grade(cell)
+        and not utils.is_solution(cell)
+    )
+
+
+def graded(cell: NotebookNode) -> bool:
+    """Whether a cell is a student's answer, or a test of one."""
+    return is_test(cell) or utils.is_solution(cell)
+
+
+def untouched(cell: NotebookNode) -> bool:
+    """Whether an answer is as the teacher handed it out."""
+    return cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+
+
+def passes(cell: NotebookNode) -> bool:
+    return not any(o.output_type == "error" for o in cell.outputs)
+
+
+class Run:
+    """One pass over a notebook, or over one task of it."""
+
+    def __init__(self, limits: Limits, absent: list[str], unsafe: bool):
+        self.arguments = limits, absent, unsafe
+        self.incidents: list[dict] = []
+        self.process, self.done = None, []
+
+    def __enter__(self):
+        self._start()
+        return self
+
+    def __exit__(self, *_):
+        self.process.close()
+
+    def _start(self) -> None:
+        """A new process, in which the cells so far have run."""
+        again, self.done = self.done, []
+        self.process = Process(*self.arguments)
+        self.judge = Judge(self.process)
+        for cell in again:
+            self.cell(cell)
+
+    def _run(self, cell: NotebookNode) -> None:
+        """Run a cell that is no test."""
+        if utils.is_locked(cell):
+            self.judge.give(cell.source)
+        reply = self.process.run(cell.source)
+        cell.outputs = _outputs(reply)
+        if reply.get("printed", 0) > LOUD:
+            self._note(cell, f"printed {int(reply['printed']):,} characters")
+        for name in reply.get("changed", []):
+            self._note(cell, f"replaced {name}")
+        error = reply.get("error", {})
+        if error and error.get("ename") != "NotImplementedError":  # of an empty answer
+            text = f"{error.get('ename')}: {error.get('evalue')}"
+            self._note(cell, f"its cell stopped with {text[:200]}")
+
+    def cell(self, cell: NotebookNode) -> None:
+        """Run a cell, and put its outputs into it."""
+        try:
+            if is_test(cell):
+                cell.outputs = self.judge.run(cell.source)
+                if self.process.why:  # the test has caught it, and failed
+                    raise Lost(self.process.why)
+            else:
+                self._run(cell)
+                self.done.append(cell)
+        except Lost as lost:
+            if not is_test(cell):
+                cell.outputs = [
+                    new_output("error", ename="Stopped", evalue=str(lost),
+                               traceback=[f"This cell was stopped: {lost}."])
+                ]  # fmt: skip
+            self._note(cell, str(lost))
+            self.process.close()
+            self._start()
+
+    def _note(self, cell: NotebookNode, what: str) -> None:
+        found = {"task": task_of(cell) or "a cell of their own", "what": what}
+        if found not in self.incidents:
+            self.incidents.append(found)
+
+
+def _outputs(reply: dict) -> list[NotebookNode]:
+    """What a student's cell gave, as outputs of a notebook. Nothing is trusted."""
+    found = []
+    for name in ("stdout", "stderr"):
+        if text := str(reply.get(name) or ""):
+            found.append(new_output("stream", name=name, text=text))
+    for kind, key in (("display_data", "shown"), ("execute_result", "result")):
+        for data in reply.get(key) or []:
+            # Text and pictures; HTML could run scripts in the teacher's browser.
+            kept = {t: str(data[t]) for t in ("text/plain", "image/png") if t in data}
+            found.append(new_output(kind, kept))
+    if error := reply.get("error"):
+        rows = {k: str(error.get(k, "")) for k in ("ename", "evalue", "traceback")}
+        found.append(new_output("error", **rows | {"traceback": [rows["traceback"]]}))
+    return found
+
+
+def run_notebook(
+    nb: NotebookNode, limits: Limits, absent: list[str], unsafe: bool
+) -> list[dict]:
+    """Run all cells of nb, outputs into it. What happened: {"task": .., "what": ..}."""
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    with Run(limits, absent, unsafe) as run:
+        for cell in code:
+            cell.outputs = []
+            run.cell(cell)
+    return run.incidents
+
+
+def try_alone(
+    nb: NotebookNode, limits: Limits, absent: list[str], unsafe: bool
+) -> None:
+    """Run each task that failed once more, without the answers to all others.
+
+    A check that passes then has failed because of another task's cell.
+    """
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    for task in {task_of(c): None for c in code if is_test(c) and not passes(c)}:
+        answers = [c for c in code if utils.is_solution(c) and task_of(c) == task]
+        if all(map(untouched, answers)):
+            continue
+        alone = [NotebookNode(c) for c in code if task_of(c) == task or not graded(c)]
+        with Run(limits, absent, unsafe) as run:
+            for cell in alone:
+                run.cell(cell)
+        passed = {grade_id(c): c.outputs for c in alone if is_test(c) and passes(c)}
+        for cell in code:
+            cell.outputs = passed.get(grade_id(cell), cell.outputs)
+
+
+class SandboxedExecute(NbGraderPreprocessor):
+    """Runs the notebook, and writes ``incidents.json`` beside it."""
+
+    seconds = Float(30.0, help="a cell or a call may take so long").tag(config=True)
+    absent = List(["llmcourse"], help="packages that are not there").tag(config=True)
+    unsafe = Bool(False, help="without a sandbox").tag(config=True)
+    incidents = Unicode("", help="where incidents are written").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources):
+        limits = Limits(seconds=self.seconds)
+        found = run_notebook(nb, limits, self.absent, self.unsafe)
+        try_alone(nb, limits, self.absent, self.unsafe)
+        if self.incidents:
+            Path(self.incidents).write_text(json.dumps(found), encoding="utf-8")
+        return nb, resources

@@ -1,0 +1,41 @@
+"""JupyterHub for a class on one server: everybody logs in with their account there.
+
+    sudo apt-get install bubblewrap nodejs npm
+    sudo npm install -g configurable-http-proxy
+    sudo python3 -m venv /opt/course
+    sudo /opt/course/bin/pip install -r requirements.txt \\
+        -r classroom/requirements-class.txt -r classroom/jupyterhub/requirements-hub.txt
+    sudo install -d -m 777 /srv/nbgrader/exchange
+    sudo /opt/course/bin/jupyterhub -f classroom/jupyterhub/jupyterhub_config.py
+
+A student has JupyterLab with nbgrader's list of assignments. A teacher is in the group
+CLASS_TEACHERS (`teachers` if it is not set), has the course in their home, and sees the
+formgrader as well. Students submit with a click, `nbgrader collect ps2` gathers what
+they have submitted, and `make grade SUBMISSIONS=build/class/submitted` grades it.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+here = Path(__file__).parent.resolve()
+exchange = os.environ.get("CLASS_EXCHANGE", "/srv/nbgrader/exchange")
+
+c = get_config()  # noqa: F821, JupyterHub defines it
+
+c.JupyterHub.bind_url = os.environ.get("CLASS_URL", "http://:8000")
+c.JupyterHub.authenticator_class = os.environ.get("CLASS_AUTHENTICATOR", "pam")
+c.JupyterHub.spawner_class = os.environ.get("CLASS_SPAWNER", "localprocess")
+c.Authenticator.allow_all = True  # whoever has an account on the server
+c.PAMAuthenticator.admin_groups = {os.environ.get("CLASS_TEACHERS", "teachers")}
+
+c.Spawner.cmd = [str(Path(sys.executable).parent / "jupyterhub-singleuser")]
+c.Spawner.default_url = "/lab"
+c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # when all come at once
+c.Spawner.environment = {
+    "CLASS_EXCHANGE": exchange,
+    "JUPYTER_CONFIG_PATH": str(here),  # nbgrader reads nbgrader_config.py from there
+}
+# A notebook of this course takes about 1 GB; a class of 30 fits into 64 GB.
+c.Spawner.mem_limit = os.environ.get("CLASS_MEMORY", "2G")
+c.JupyterHub.cleanup_servers = False  # a restart of the hub interrupts nobody

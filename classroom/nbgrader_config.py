@@ -1,0 +1,29 @@
+"""The course for nbgrader: what `make release`, `grade` and `feedback` use, and what a
+JupyterHub reads when this folder is its course. CLASS_FOLDER says where a class lives.
+"""
+
+import os
+from pathlib import Path
+
+here = Path(__file__).parent.resolve()
+folder = Path(os.environ.get("CLASS_FOLDER", here.parent / "build" / "class")).resolve()
+
+c = get_config()  # noqa: F821, nbgrader defines it
+
+c.CourseDirectory.course_id = "tokens-to-text"
+c.CourseDirectory.root = str(folder)
+c.CourseDirectory.source_directory = str(here / "source")
+# The exchange of a JupyterHub: `nbgrader release_assignment`, `collect` and so on.
+c.Exchange.root = os.environ.get("CLASS_EXCHANGE", "/srv/nbgrader/exchange")
+c.CourseDirectory.db_url = f"sqlite:///{folder}/gradebook.db"
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "*.json"]
+
+c.ClearSolutions.code_stub = {
+    "python": "# YOUR CODE HERE\nraise NotImplementedError('still empty')"
+}
+c.ClearSolutions.text_stub = "Write your answer here."
+
+# Feedback in one file that needs no network.
+c.HTMLExporter.sanitize_html = True  # a student's answer may hold a script
+c.HTMLExporter.template_name = "feedback"
+c.HTMLExporter.extra_template_basedirs = [str(here / "templates")]

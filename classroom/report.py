@@ -1,0 +1,200 @@
+"""What a class knows: ``python -m classroom.report``.
+
+Writes into the class's folder ``grades.csv``, a row for each student and task, and
+``report.html``: how many points each task brought, the most frequent mistakes in the
+words of the checks that found them, and what happened while grading.
+"""
+
+import csv
+import html
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+import nbformat
+from nbgrader.api import Gradebook
+from nbgrader.utils import is_grade
+
+from .course import parser, quiet
+from .execute import grade_id, task_of
+
+SHARES = ("no points", "less than half", "half or more", "all points")
+COLORS = ("#b3423a", "#d99a3d", "#8fb8d8", "#1f5f8b")
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto;
+  padding: 0 1rem; color: #1c2530; background: #fff }
+table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .6rem;
+  border-bottom: 1px solid #c9d1d9; text-align: left; vertical-align: top }
+td.n { text-align: right } svg { max-width: 100%; height: auto; background: #fff }
+"""
+
+
+class Row(NamedTuple):
+    """One task of one student."""
+
+    student: str
+    assignment: str
+    task: str
+    points: float
+    of: float
+    open: bool  # a grader has still to read it
+    says: str  # what the first failing check says
+    happened: str  # what was noted while grading, about the whole submission
+
+
+def rows(folder: Path) -> list[Row]:
+    """All that was graded in a class's folder."""
+    found = []
+    with Gradebook(f"sqlite:///{folder}/gradebook.db", "tokens-to-text") as gradebook:
+        for assignment in gradebook.assignments:
+            for submission in gradebook.assignment_submissions(assignment.name):
+                student = submission.student.id
+                path = folder / "autograded" / student / assignment.name
+                cells = nbformat.read(path / f"{assignment.name}.ipynb", 4).cells
+                (notebook,) = submission.notebooks
+                grades = {grade.name: grade for grade in notebook.grades}
+                for task in dict.fromkeys(task_of(c) for c in cells if is_grade(c)):
+                    mine = [c for c in cells if is_grade(c) and task_of(c) == task]
+                    known = [grades[grade_id(c)] for c in mine]
+                    found.append(
+                        Row(
+                            student,
+                            assignment.name,
+                            task,
+                            sum(grade.score for grade in known),
+                            sum(grade.max_score for grade in known),
+                            any(grade.needs_manual_grade for grade in known),
+                            next(filter(None, map(says, mine)), ""),
+                            "; ".join(told(folder, student, assignment.name)),
+                        )
+                    )
+    return sorted(found)
+
+
+def says(cell) -> str:
+    """The message of a failed check."""
+    outputs = cell.get("outputs", [])
+    return next((o.evalue for o in outputs if o.output_type == "error"), "")
+
+
+def told(folder: Path, student: str, assignment: str) -> list[str]:
+    """What the grader noted of a submission."""
+    path = folder / "state" / student / f"{assignment}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["told"] if path.exists() else []
+
+
+def share(row: Row) -> str:
+    """The class of SHARES that a task's points belong to."""
+    if row.points == 0:
+        return SHARES[0]
+    if row.points < row.of:
+        return SHARES[1 + (row.points >= row.of / 2)]
+    return SHARES[3]
+
+
+def picture(of: list[Row]) -> str:
+    """How many students got how many of a task's points, as SVG."""
+    tasks = sorted({row.task for row in of})
+    with plt.rc_context({"svg.hashsalt": "class", "font.size": 10}):
+        figure, axes = plt.subplots(
+            figsize=(7, 0.6 + 0.4 * len(tasks)), layout="constrained"
+        )
+        left = dict.fromkeys(tasks, 0)
+        for name, color in zip(SHARES, COLORS, strict=True):
+            counts = Counter(row.task for row in of if share(row) == name)
+            wide = [counts[task] for task in tasks]
+            axes.barh(tasks, wide, left=list(left.values()), color=color, label=name)
+            left = {task: left[task] + counts[task] for task in tasks}
+        axes.invert_yaxis()
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("students")
+        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    svg = file.getvalue()
+    alt = "; ".join(
+        f"{task}: "
+        + ", ".join(
+            f"{sum(share(r) == name for r in of if r.task == task)} {name}"
+            for name in SHARES
+        )
+        for task in tasks
+    )
+    start = svg.index("<svg")
+    return f'<svg role="img" aria-label="{html.escape(alt)}"{svg[start + 4 :]}'
+
+
+def table(head: Iterable[str], body: Iterable[Iterable]) -> str:
+    """An HTML table; numbers are right-aligned."""
+    lines = [
+        "<table><tr>",
+        *(f"<th>{html.escape(cell)}</th>" for cell in head),
+        "</tr>",
+    ]
+    for row in body:
+        cells = (
+            f'<td class="n">{cell:g}</td>'
+            if isinstance(cell, int | float)
+            else f"<td>{html.escape(cell)}</td>"
+            for cell in row
+        )
+        lines += ["<tr>", *cells, "</tr>"]
+    return "".join(lines) + "</table>"
+
+
+def page(found: list[Row]) -> str:
+    """The report of a class, as a page that needs no network."""
+    parts = [
+        '<!doctype html><html lang="en"><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        f"<title>Report of a class</title><style>{STYLE}</style>",
+        "<h1>Report of a class</h1>",
+    ]
+    for name in sorted({row.assignment for row in found}):
+        of = [row for row in found if row.assignment == name]
+        students = sorted({row.student for row in of})
+        sums = [sum(r.points for r in of if r.student == s) for s in students]
+        full = sum(row.of for row in of if row.student == students[0])
+        parts.append(
+            f"<h2>{name}</h2><p>{len(students)} students; on average "
+            f"{sum(sums) / len(sums):.1f} of {full:g} points; "
+            f"{sum(row.open for row in of)} answers to be read.</p>"
+        )
+        parts.append(picture(of))
+        frequent = Counter((row.task, row.says) for row in of if row.says)
+        parts.append("<h3>The most frequent mistakes</h3>")
+        rows_ = ((n, task, text[:300]) for (task, text), n in frequent.most_common(12))
+        parts.append(table(("students", "task", "what the check says"), rows_))
+        noted = {row.student: row.happened for row in of if row.happened}
+        if noted:
+            parts.append("<h3>Noted while grading</h3>")
+            parts.append(table(("student", "what"), noted.items()))
+    return "\n".join(parts) + "</html>\n"
+
+
+def main() -> None:
+    folder = parser("Report of a class.").parse_args().folder
+    if not (folder / "gradebook.db").exists():
+        sys.exit(f"classroom.report: {folder} has no gradebook; grade a class first")
+    quiet()
+    found = rows(folder)
+    with open(folder / "grades.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(Row._fields)
+        writer.writerows(found)
+    (folder / "report.html").write_text(page(found), encoding="utf-8")
+    print(f"{folder / 'grades.csv'}: {len(found)} rows")
+    print(folder / "report.html")
+
+
+if __name__ == "__main__":
+    main()
