@@ -81,14 +81,14 @@ def _jail(limits: Limits) -> list[str]:
     seen |= {sys.prefix, sys.base_prefix, *(str(HERE / name) for name in PROGRAM)}
     folders = sorted({str(f) for path in seen for f in Path(path).parents})
     # bubblewrap would make them for its own user only.
-    binds = [part for f in folders[1:] for part in ("--perms", "0755", "--dir", f)]
+    binds = [part for f in folders[1:] if f != "/tmp"
+             for part in ("--perms", "0755", "--dir", f)]  # fmt: skip
     binds += [part for path in sorted(seen) for part in ("--ro-bind-try", path, path)]
     return [
         *("bwrap", "--die-with-parent", "--new-session", "--unshare-net"),
         *("--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"),
-        *("--proc", "/proc", "--dev", "/dev", *binds),
         *("--size", str(limits.file_size), "--perms", "1777", "--tmpfs", "/tmp"),
-        *("--chdir", "/tmp"),
+        *("--proc", "/proc", "--dev", "/dev", *binds, "--chdir", "/tmp"),
     ]  # fmt: skip
 
 
