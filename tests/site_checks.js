@@ -110,6 +110,8 @@
   };
   const words = (e) => [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join("").trim();
   window.contrast = () => {
+    // What was opened a moment ago is still fading in.
+    for (const a of document.getAnimations()) if (a.effect.getComputedTiming().endTime !== Infinity) a.finish();
     const problems = [];
     for (const e of article().querySelectorAll("pre, pre *")) {
       const colour = rgba(getComputedStyle(e).color);
