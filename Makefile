@@ -29,7 +29,7 @@ SITE := _config.yml _toc.yml $(shell find chapters _static _ext assets \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment book test lab run check unit notebooks browser bench \
-	pocket clean release grade feedback
+	pocket clean release grade formgrader feedback
 .NOTPARALLEL:
 
 help:
@@ -46,6 +46,7 @@ help:
 	@echo
 	@echo "  make release              for a class: the students' notebooks"
 	@echo "  make grade SUBMISSIONS=x  grade what is in x/student/ps2/ps2.ipynb"
+	@echo "  make formgrader           read the answers in sentences, and give points"
 	@echo "  make feedback             a page for each student and assignment"
 	@echo
 	@echo "Each creates .venv when it is needed, with $(PYTHON); PYTHON=python3.12 says"
@@ -133,6 +134,10 @@ grade: $(CLASS)
 	  echo "make: say where: make grade SUBMISSIONS=folder" >&2; exit 1; }
 	$(PY) -m classroom.grade "$(SUBMISSIONS)"
 	$(PY) -m classroom.report
+
+# nbgrader wants the class's folder below the folder that JupyterLab is started in.
+formgrader: $(CLASS)
+	JUPYTER_CONFIG_PATH="$(CURDIR)/classroom" $(PY) -m jupyterlab
 
 feedback: $(CLASS)
 	$(PY) -m classroom.feedback
