@@ -9,8 +9,10 @@ has changed; a run that was interrupted goes on where it stopped.
 import hashlib
 import json
 import re
+import secrets
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from nbgrader.preprocessors import (
     LimitOutput,
     SaveAutoGrades,
 )
+from nbgrader.utils import parse_utc
 from tqdm import tqdm
 
 from . import assemble, sandbox
@@ -60,14 +63,34 @@ def submissions(folder: Path) -> tuple[list[Submission], list[str]]:
     return found, left_out
 
 
+def slips(submission: Submission) -> dict[str, str]:
+    """When a notebook came in, and the secret name of its feedback.
+
+    nbgrader's exchange puts both beside the notebook, and asks for them when feedback
+    is released. What is missing or damaged is made up.
+    """
+    found = {}
+    for name in ("timestamp.txt", "submission_secret.txt"):
+        path = submission.path.with_name(name)
+        if path.is_file() and not path.is_symlink() and path.stat().st_size < 1000:
+            found[name] = path.read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        parse_utc(found["timestamp.txt"])
+    except (KeyError, ValueError, OverflowError):
+        found["timestamp.txt"] = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+    return {"submission_secret.txt": secrets.token_hex(64)} | found
+
+
 def fingerprint(submission: Submission, seconds: float) -> str:
     """What a grade depends on: the submission, the assignment, the grader."""
     known = hashlib.sha256(f"{seconds}".encode())
     ours = [SOURCE / submission.assignment / f"{submission.assignment}.ipynb"]
     for path in [*ours, *sorted(HERE.glob("*.py"))]:
         known.update(path.read_bytes())
-    if submission.path.is_file() and submission.path.stat().st_size <= assemble.LARGEST:
-        known.update(submission.path.read_bytes())
+    secret = submission.path.with_name("submission_secret.txt")
+    for path in (submission.path, secret):
+        if path.is_file() and path.stat().st_size <= assemble.LARGEST:
+            known.update(path.read_bytes())
     return known.hexdigest()
 
 
@@ -84,6 +107,8 @@ def prepared(folder: Path, submission: Submission) -> list[str]:
     place = folder / "assembled" / submission.student / name
     place.mkdir(parents=True, exist_ok=True)
     nbformat.write(nb, place / f"{name}.ipynb")
+    for file, text in slips(submission).items():
+        (place / file).write_text(text, encoding="utf-8")
     return found or more
 
 

@@ -73,7 +73,8 @@ class Judge:
 
     def give(self, code: str) -> None:
         """Run a cell that the assignment gives; tests know what it defines."""
-        exec(compile(code, "<given>", "exec"), self.names)
+        with contextlib.redirect_stdout(io.StringIO()):  # students see it elsewhere
+            exec(compile(code, "<given>", "exec"), self.names)
         self.seeds = {
             name: value.get_state()
             for name, value in self.names.items()

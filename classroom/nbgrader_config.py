@@ -3,7 +3,10 @@ JupyterHub reads when this folder is its course. CLASS_FOLDER says where a class
 """
 
 import os
+from functools import partial
 from pathlib import Path
+
+import bleach
 
 here = Path(__file__).parent.resolve()
 folder = Path(os.environ.get("CLASS_FOLDER", here.parent / "build" / "class")).resolve()
@@ -24,6 +27,15 @@ c.ClearSolutions.code_stub = {
 c.ClearSolutions.text_stub = "Write your answer here."
 
 # Feedback in one file that needs no network.
-c.HTMLExporter.sanitize_html = True  # a student's answer may hold a script
+# A student's answer may hold a script. nbconvert's own filter escapes paragraphs, too.
+c.HTMLExporter.sanitize_html = True
+tags = "p br hr h1 h2 h3 h4 div span pre table thead tbody tr th td"
+c.HTMLExporter.filters = {
+    "clean_html": partial(
+        bleach.clean,
+        tags={*bleach.ALLOWED_TAGS, *tags.split()},
+        attributes=bleach.ALLOWED_ATTRIBUTES | {"*": ["class", "id"]},
+    )
+}
 c.HTMLExporter.template_name = "feedback"
 c.HTMLExporter.extra_template_basedirs = [str(here / "templates")]

@@ -34,6 +34,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .6rem;
   border-bottom: 1px solid #c9d1d9; text-align: left; vertical-align: top }
 td.n { text-align: right } svg { max-width: 100%; height: auto; background: #fff }
+@media (prefers-color-scheme: dark) {
+  body { color: #d7dde3; background: #14181d } th, td { border-color: #39424c } }
 """
 
 

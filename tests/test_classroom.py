@@ -330,7 +330,7 @@ def test_feedback_names_the_mistake_and_needs_no_network(graded_class):
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r'(src|<link[^>]*href)="(https?:)?//', text)
-        assert "<script" not in text
+        assert "<script" not in text and "&lt;p&gt;" not in text
     wrong = (graded_class[0] / "feedback/wrong/ps2/ps2.html").read_text("utf-8")
     for ms in mistakes("ps2").MISTAKES.values():
         assert next(iter(ms.values())).says in wrong
@@ -404,3 +404,8 @@ def test_an_assignment_goes_out_and_comes_back(tmp_path, sandboxed):
         rows = {row["task"]: row for row in csv.DictReader(file)}
     assert rows["t5"]["student"] == collected.name and rows["t5"]["points"] == "2.0"
     assert rows["t1"]["points"] == "0.0"
+    command("classroom.feedback", "--class", results)
+    nbgrader("release_feedback", "ps2")
+    nbgrader("fetch_feedback", "ps2", **student)
+    (page,) = (home / "ps2" / "feedback").glob("*/ps2.html")
+    assert "still empty" in page.read_text(encoding="utf-8")

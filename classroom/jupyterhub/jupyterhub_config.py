@@ -8,10 +8,10 @@
     sudo install -d -m 777 /srv/nbgrader/exchange
     sudo /opt/course/bin/jupyterhub -f classroom/jupyterhub/jupyterhub_config.py
 
-A student has JupyterLab with nbgrader's list of assignments. A teacher is in the group
-CLASS_TEACHERS (`teachers` if it is not set), has the course in their home, and sees the
-formgrader as well. Students submit with a click, `nbgrader collect ps2` gathers what
-they have submitted, and `make grade SUBMISSIONS=build/class/submitted` grades it.
+A student has JupyterLab with nbgrader's list of assignments: fetch, submit, fetch the
+feedback. A teacher has the course in their home and works as chapters/classroom.md
+says. Who is in the group CLASS_TEACHERS (`teachers` if it is not set) is an admin of
+the hub: sees who is there, and stops servers.
 """
 
 import os
@@ -36,6 +36,6 @@ c.Spawner.environment = {
     "CLASS_EXCHANGE": exchange,
     "JUPYTER_CONFIG_PATH": str(here),  # nbgrader reads nbgrader_config.py from there
 }
-# A notebook of this course takes about 1 GB; a class of 30 fits into 64 GB.
+# Enforced by systemdspawner; the usual spawner only tells the server.
 c.Spawner.mem_limit = os.environ.get("CLASS_MEMORY", "2G")
 c.JupyterHub.cleanup_servers = False  # a restart of the hub interrupts nobody
