@@ -64,6 +64,8 @@ def forward_flops(
     last_only: logits of the last position alone, as `prefill` asks for.
     """
     c, S = config, T if S is None else S
+    if not 0 <= T <= S:
+        raise ValueError(f"{T} tokens see themselves too: S is at least {T}, got {S}")
     parameters = count_parameters(config)
     maps = 2 * T * (parameters.attention + parameters.ffn)
     scores = 2 * 2 * c.n_layers * c.n_heads * c.d_head * T * S  # q k^T, then weights v
@@ -92,5 +94,10 @@ def kv_bytes(
     config: ModelConfig, length: int, batch_size: int = 1, bytes_per_number: int = 2
 ) -> int:
     """Bytes of the KV cache of a batch of texts; it holds at most two windows."""
+    if length < 0 or batch_size < 1:
+        raise ValueError(
+            f"a cache holds 0 tokens or more in 1 row or more, got {length} in "
+            f"{batch_size}"
+        )
     held = length if config.window is None else min(length, 2 * config.window)
     return held * batch_size * kv_bytes_per_token(config, bytes_per_number)

@@ -30,13 +30,15 @@ def bidirectional(q: Tensor, k: Tensor) -> Tensor:
 
 def prefix(n: int) -> Rule:
     """The first n tokens see each other both ways; the rest is causal (T5, UniLM)."""
+    if n < 0:
+        raise ValueError(f"a prefix has 0 tokens or more, got {n}")
     return lambda q, k: (k <= q) | (k < n)
 
 
 def window(width: int) -> Rule:
     """A token sees at most `width` tokens, itself counted; use it with `causal`."""
-    if width < 1:
-        raise ValueError(f"a window has at least 1 token, got {width}")
+    if not isinstance(width, int) or width < 1:
+        raise ValueError(f"a window is a whole number of tokens from 1 on, got {width}")
     return lambda q, k: (q - k) < width
 
 

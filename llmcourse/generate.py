@@ -72,7 +72,9 @@ def generate_batch(
 ) -> list[list[int]]:
     """What `generate` yields for each of several prompts, read in one padded batch.
 
-    Prompts that cannot keep step to the end are read one after the other instead.
+    The rows draw from one generator in turn, so with a temperature above 0 a seed gives
+    other texts than one prompt at a time. Prompts that cannot keep step to the
+    end are read one after the other instead.
     """
     _check(model, prompts, max_new_tokens)
     if len({len(ids) for ids in prompts}) > 1 and _part(model, prompts, max_new_tokens):
@@ -147,8 +149,10 @@ def _seen(ids, pad, vocab_size, sampling) -> Tensor | None:
 
 def _check(model: CausalLM, prompts, max_new_tokens: int) -> None:
     """Refuse what cannot be generated from at the call, not at the first token."""
-    if max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens is 0 or more, got {max_new_tokens}")
+    if not isinstance(max_new_tokens, int) or max_new_tokens < 0:
+        raise ValueError(
+            f"max_new_tokens is a whole number from 0 on, got {max_new_tokens}"
+        )
     for ids in prompts:
         if isinstance(ids, Tensor) and ids.dim() != 1:
             raise ValueError(f"a prompt is a row of ids (T,), got {tuple(ids.shape)}")

@@ -113,7 +113,7 @@ class CausalLM(nn.Module):
                 f"{length} tokens are more than the context of {self.config.context}"
             )
         if cache is not None:
-            self._check_regime(cache, length)
+            self._check_cache(cache, length)
         start = cache.prepare(B, T) if cache is not None else 0
         mask = self._mask(rule, T, past + T - start, start, ids.device)
         x = self.model(ids, positions, length, mask, cache, maps)  # (B, T, D)
@@ -199,7 +199,12 @@ class CausalLM(nn.Module):
             )
         return max(lengths)
 
-    def _check_regime(self, cache: KVCache, length: int) -> None:
+    def _check_cache(self, cache: KVCache, length: int) -> None:
+        if len(cache.layers) != self.config.n_layers:
+            raise ValueError(
+                f"the cache has {len(cache.layers)} layers, the model "
+                f"{self.config.n_layers}"
+            )
         if self.is_stale(cache, length):
             raise ValueError(
                 f"the cache's keys are rotated for a text of {cache.regime} tokens, "

@@ -17,7 +17,7 @@ KINDS = ("linear", "dynamic", "llama3", "yarn", "longrope")
 class RopeScaling:
     """How frequencies change so that a model reads more than it was trained on.
 
-    kind: linear (Chen 2023), dynamic NTK (bloc97 2023), llama3 (Llama 3.1),
+    kind: linear (Chen 2023), dynamic NTK (emozilla 2023), llama3 (Llama 3.1),
         yarn (Peng 2023, section 3), longrope (Ding 2024; Phi-3).
     factor: how many times longer the context becomes.
     original_max_len: tokens of context in training; linear does not use it.
@@ -42,8 +42,12 @@ class RopeScaling:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"RoPE scaling is one of {KINDS}, got {self.kind!r}")
-        if self.factor < 1:
+        if not 1 <= self.factor < math.inf:
             raise ValueError(f"RoPE scaling factor is at least 1, got {self.factor}")
+        if self.attention_factor is not None and not self.attention_factor > 0:
+            raise ValueError(
+                f"attention_factor is above 0, or None, got {self.attention_factor}"
+            )
         if self.kind != "linear" and self.original_max_len < 1:
             raise ValueError(
                 f"{self.kind} scaling needs the trained context length, "
@@ -100,6 +104,8 @@ def rope_frequencies(
     """
     if d_rotary < 2 or d_rotary % 2:
         raise ValueError(f"RoPE rotates pairs: its width is even, got {d_rotary}")
+    if not 0 < base < math.inf:
+        raise ValueError(f"RoPE's base is a number above 0, got {base}")
     freqs = _plain(d_rotary, base)
     if scaling is None:
         return freqs

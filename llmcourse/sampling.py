@@ -43,7 +43,7 @@ def temperature(logits: Tensor, value: float) -> Tensor:
 
 def top_k(logits: Tensor, k: int) -> Tensor:
     """Keep the k largest logits, and those equal to the smallest kept. 0 keeps all."""
-    if k < 0 or k != int(k):
+    if not isinstance(k, int) or k < 0:
         raise ValueError(f"top-k is a whole number, 0 (off) or more, got {k}")
     if k == 0 or k >= logits.shape[-1]:
         return logits
@@ -103,8 +103,7 @@ def probabilities(
     """
     _check_logits(logits)
     logits = logits.float()
-    if seen is not None:
-        logits = repetition_penalty(logits, seen, params.repetition_penalty)
+    logits = _penalised(logits, params, seen)
     logits = temperature(logits, params.temperature)
     logits = top_p(top_k(logits, params.top_k), params.top_p)
     return min_p(logits, params.min_p).softmax(-1)
@@ -112,13 +111,15 @@ def probabilities(
 
 def sample(probs: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Draw one token a row: (..., V) -> (...). One uniform number, looked up in the
-    running sum of the probabilities.
+    running sum of the probabilities, which need not be 1 in the end.
 
     The number is drawn on the CPU, so that a seed gives the same ids on every device.
     """
     shape = (*probs.shape[:-1], 1)
     u = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
     sums = probs.double().cumsum(-1)
+    if (probs < 0).any() or not (sums[..., -1] > 0).all():
+        raise ValueError(f"probabilities are 0 or more and not all 0, got {probs}")
     # u is below 1, so u times the total stays below the last sum that adds anything.
     u = u.to(probs.device) * sums[..., -1:]
     return torch.searchsorted(sums, u, right=True).squeeze(-1)
@@ -134,9 +135,18 @@ def next_token(
     if params.temperature > 0:
         return sample(probabilities(logits, params, seen), generator)
     _check_logits(logits)
+    return _penalised(logits.float(), params, seen).argmax(-1)
+
+
+def _penalised(logits: Tensor, params: SamplingParams, seen: Tensor | None) -> Tensor:
     if seen is not None:
-        logits = repetition_penalty(logits.float(), seen, params.repetition_penalty)
-    return logits.argmax(-1)
+        return repetition_penalty(logits, seen, params.repetition_penalty)
+    if params.repetition_penalty != 1:
+        raise ValueError(
+            f"repetition penalty {params.repetition_penalty} needs `seen`, the tokens "
+            "that it is for; got None"
+        )
+    return logits
 
 
 def _check_logits(logits: Tensor) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import index
 from pathlib import Path
 
 from jinja2.exceptions import TemplateError
@@ -56,6 +57,11 @@ class Tokenizer:
 
     def chat(self, messages: Sequence[dict], add_generation_prompt: bool = True) -> str:
         """Messages [{"role": ..., "content": ...}] as text, by the model's template."""
+        for message in messages:
+            if not all(isinstance(message.get(n), str) for n in ("role", "content")):
+                raise ValueError(
+                    f"a message has a role and a content, both strings, got {message}"
+                )
         template = self.config.get("chat_template")
         if not isinstance(template, str):
             raise ValueError("this tokenizer has no chat template")
@@ -76,8 +82,10 @@ class Tokenizer:
         """Text as its ids come: never half a character, and nothing from a stop string
         on. What could become a stop string is held back until that is decided.
         """
-        if "" in stop:
-            raise ValueError("a stop string has at least 1 character, got ''")
+        if isinstance(stop, str) or not all(stop := list(stop)):
+            raise ValueError(
+                f"stop is a list of stop strings, none of them empty, got {stop!r}"
+            )
         held = ""
         for text in self._whole_characters(ids):
             held += text
@@ -123,7 +131,7 @@ class Tokenizer:
         return value["content"] if isinstance(value, dict) else value
 
     def _checked(self, ids: Iterable[int]) -> list[int]:
-        ids = [int(token) for token in ids]
+        ids = [index(token) for token in ids]
         for token in ids:
             if not 0 <= token < len(self):
                 raise ValueError(f"id {token} is outside the vocabulary of {len(self)}")

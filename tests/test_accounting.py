@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import CONFIGS, LLAMA, draw_ids, run, tiny
+from tiny import CONFIGS, LLAMA, draw_ids, refuses, run, tiny
 from torch.utils.flop_counter import FlopCounterMode
 
 from llmcourse.accounting import (
@@ -168,3 +168,9 @@ def test_kv_bytes_equal_a_cache(name):
     cache = model.new_cache(2, 9)
     run(model, draw_ids(2, 9), cache)
     assert 9 * 2 * kv_bytes_per_token(config, 4) == cache.nbytes
+
+
+def test_costs_of_what_cannot_be_are_refused():
+    refuses(forward_flops, LLAMA, 10, 3, says=["10 tokens", "got 3"])
+    refuses(kv_bytes, LLAMA, -5, says=["got -5 in 1"])
+    refuses(kv_bytes, LLAMA, 5, 0, says=["got 5 in 0"])

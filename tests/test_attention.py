@@ -200,4 +200,6 @@ def test_more_queries_than_keys_are_refused():
 
 
 def test_a_window_of_no_token_is_refused():
-    refuses(window, 0, says=["at least 1", "got 0"])
+    refuses(window, 0, says=["from 1 on", "got 0"])
+    refuses(window, 2.5, says=["whole", "got 2.5"])
+    refuses(prefix, -1, says=["0 tokens or more", "got -1"])

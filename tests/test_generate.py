@@ -246,6 +246,7 @@ def test_bad_prompts_are_refused_at_the_call(generator):
     refuses(call, [1, 64], says=["id 64", "vocabulary of 64"])
     refuses(call, [1, -1], says=["id -1", "vocabulary of 64"])
     refuses(call, [1], -1, says=["max_new_tokens", "-1"])
+    refuses(call, [1], 1.5, says=["whole", "1.5"])
 
 
 def test_a_batch_without_prompts_is_refused():

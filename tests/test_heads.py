@@ -34,3 +34,5 @@ def test_repeating_once_copies_nothing():
 
 def test_a_width_that_does_not_divide_is_refused():
     refuses(split_heads, draw(1, 2, 10), 4, says=["10", "4"])
+    refuses(split_heads, draw(1, 2, 10), 0, says=["10", "0"])
+    refuses(repeat_kv, draw(1, 2, 3, 4), 0, says=["at least 1", "0"])

@@ -1,6 +1,7 @@
 """The whole model: a naive program with the same weights, and what must never leak."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from llmcourse.attention import (
     prefix,
     window,
 )
+from llmcourse.cache import KVCache
 from llmcourse.layers import ACTIVATIONS
 from llmcourse.rope import apply_rope, rope_angles
 
@@ -271,3 +273,8 @@ def test_rows_of_two_rope_regimes_are_refused(name):
     positions = torch.stack([torch.arange(20), (torch.arange(20) - 9).clamp(min=0)])
     says = ["11", "20", name]
     refuses(tiny(name), draw_ids(2, 20), positions=positions, says=says)
+
+
+def test_a_cache_of_another_depth_is_refused():
+    cache = KVCache(replace(tiny("llama").config, n_layers=3))
+    refuses(tiny("llama"), draw_ids(1, 4), cache, says=["3 layers", "model 2"])

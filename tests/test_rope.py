@@ -236,6 +236,7 @@ def test_angles_made_in_inference_mode_can_be_trained_with():
 def test_bad_shapes_are_refused():
     refuses(rope_frequencies, 7, 1e4, says=["even", "7"])
     refuses(rope_frequencies, 0, 1e4, says=["even", "0"])
+    refuses(rope_frequencies, 8, -1.0, says=["above 0", "-1.0"])
     refuses(rope_frequencies, 2, 1e4, DYNAMIC, 20, says=["4", "2"])
     cos, sin = rope_angles(torch.arange(3), 8)
     refuses(apply_rope, draw(3, 6), cos, sin, says=["8", "6"])
@@ -247,6 +248,8 @@ def test_bad_shapes_are_refused():
 def test_bad_scalings_are_refused():
     refuses(RopeScaling, "ntk", says=["linear", "'ntk'"])
     refuses(RopeScaling, "linear", factor=0.5, says=["at least 1", "0.5"])
+    refuses(RopeScaling, "linear", factor=math.nan, says=["at least 1", "nan"])
+    refuses(RopeScaling, "linear", attention_factor=-1.0, says=["above 0", "-1.0"])
     for kind in ("dynamic", "llama3", "yarn", "longrope"):
         refuses(RopeScaling, kind, factor=2.0, says=[kind, "original_max_len=0"])
     bad = dict(original_max_len=16, low_freq_factor=4.0, high_freq_factor=4.0)

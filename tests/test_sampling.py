@@ -259,6 +259,7 @@ def test_steps_do_not_change_their_input():
         (dict(temperature=math.nan), ["temperature", "nan"]),
         (dict(temperature=INF), ["temperature", "inf"]),
         (dict(top_k=-1), ["top-k", "-1"]),
+        (dict(top_k=2.0), ["top-k", "2.0"]),
         (dict(top_p=0.0), ["top-p", "0.0"]),
         (dict(top_p=1.1), ["top-p", "1.1"]),
         (dict(top_p=-0.5), ["top-p", "-0.5"]),
@@ -294,9 +295,22 @@ def test_logits_without_a_finite_maximum_are_refused(row, says, value):
 def test_some_minus_infinities_are_fine():
     logits = torch.tensor([[-INF, 1.0, -INF, 0.0]])
     for params in PARAMS:
-        assert probabilities(logits, params)[0, [0, 2]].tolist() == [0, 0]
+        seen = torch.zeros_like(logits, dtype=torch.bool)
+        assert probabilities(logits, params, seen)[0, [0, 2]].tolist() == [0, 0]
 
 
 def test_seen_must_fit_the_logits():
     seen = torch.zeros(3, 5, dtype=torch.bool)
     refuses(repetition_penalty, draw(2, 5), seen, 2.0, says=["(3, 5)", "(2, 5)"])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_penalty_without_seen_is_refused(value):
+    params = SamplingParams(temperature=value, repetition_penalty=1.3)
+    for call in (next_token, probabilities):
+        refuses(call, draw(2, 5), params, says=["1.3", "seen", "None"])
+
+
+@pytest.mark.parametrize("row", [[0.0, 0.0], [math.nan, 1.0], [1.5, -0.5]], ids=str)
+def test_what_is_no_distribution_is_not_drawn_from(row):
+    refuses(sample, torch.tensor(row), says=["0 or more", "tensor("])

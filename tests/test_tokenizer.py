@@ -109,6 +109,8 @@ def test_ids_outside_the_vocabulary_are_refused():
     for call in (BYTES.decode, BYTES.pieces):
         refuses(call, [5, 320], says=["id 320", "vocabulary of 320"])
         refuses(call, [-1], says=["id -1", "vocabulary of 320"])
+        with pytest.raises(TypeError, match="float"):
+            call([5.7])
 
 
 def test_a_chat_follows_the_template():
@@ -124,6 +126,13 @@ def test_a_chat_without_or_against_the_template_is_refused():
         BYTES.backend, {"chat_template": "{{ raise_exception('no system role') }}"}
     )
     refuses(strict.chat, [], says=["chat template refuses"])
+
+
+@pytest.mark.parametrize(
+    "message", [{"content": "Hi"}, {"role": "user", "content": None}], ids=str
+)
+def test_a_message_without_role_or_content_is_refused(message):
+    refuses(BYTES.chat, [message], says=["a role and a content", message])
 
 
 # The stream.
@@ -248,7 +257,11 @@ def test_no_more_ids_are_asked_for_after_a_stop_string():
 
 
 def test_an_empty_stop_string_is_refused():
-    refuses(lambda: list(BYTES.stream([], [""])), says=["at least 1", "''"])
+    refuses(lambda: list(BYTES.stream([], [""])), says=["none of them empty", "['']"])
+    refuses(
+        lambda: list(BYTES.stream([], "\n")), says=["a list of stop strings", r"'\n'"]
+    )
+    assert "".join(BYTES.stream(split("abcd", *"abcd"), iter(["c"]))) == "ab"
 
 
 # Files.
