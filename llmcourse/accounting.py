@@ -59,12 +59,13 @@ def count_parameters(config: ModelConfig) -> Parameters:
 def forward_flops(
     config: ModelConfig, T: int, S: int | None = None, *, last_only: bool = False
 ) -> int:
-    """FLOPs of one call on T tokens of one row that see S columns (T if None).
+    """FLOPs of one call on T tokens of one row that see S columns.
 
+    S: T if None; 0 counts the maps alone.
     last_only: logits of the last position alone, as `prefill` asks for.
     """
     c, S = config, T if S is None else S
-    if not 0 <= T <= S:
+    if T < 0 or S < 0 or 0 < S < T:
         raise ValueError(f"{T} tokens see themselves too: S is at least {T}, got {S}")
     parameters = count_parameters(config)
     maps = 2 * T * (parameters.attention + parameters.ffn)

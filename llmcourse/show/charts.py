@@ -42,6 +42,8 @@ def curves(
         if "x" in log:  # label the points that there are, not every power
             axes.minorticks_off()
             axes.set_xticks(x, [f"{value:,}" for value in x])
+        elif all(isinstance(value, int) for value in x):  # no tick at 2.5 layers
+            axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(color=ink, alpha=0.12)
         axes.legend(loc="best", frameon=False)  # said, it does not warn when slow
         buffer = io.StringIO()

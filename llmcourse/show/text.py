@@ -30,7 +30,7 @@ def heatmap(
             f"{tuple(values.shape)} values for {len(rows)} rows, {len(columns)} columns"
         )
     hidden = torch.zeros_like(values, dtype=torch.bool) if hidden is None else hidden
-    left = max(text_width(row) for row in rows) + 14
+    left = max(max(text_width(row) for row in rows) + 14, text_width(row_title))
     top = max(text_width(column) for column in columns) * 0.72 + 34
     side = min(46.0, (WIDTH - left - 30) / len(columns))
     tall = min(side, 40.0)
