@@ -203,4 +203,4 @@ def chat(draw: Draw) -> str:
     return as_text(draw.one(CONVERSATIONS)(draw))
 
 
-MAKERS = {"chat": (17, chat)}
+MAKERS = {"chat": (20, chat)}

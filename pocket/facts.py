@@ -1,6 +1,7 @@
 """Facts of the world in many wordings, from ``text/facts.txt`` and its tables."""
 
 from functools import cache
+from itertools import compress
 from typing import NamedTuple
 
 from pocket.corpus import COURSE, TRAIN, Draw, sentences, split_of
@@ -11,8 +12,10 @@ class Relation(NamedTuple):
     name: str
     language: str
     rows: tuple[tuple[str, ...], ...]
-    wordings: tuple[str, ...]
+    wordings: tuple[str, ...]  # sentences of its own
+    ways: tuple[str, ...]  # its phrases, in all the ways of ways.en.txt or ways.zh.txt
     untold: tuple[str, ...]  # wordings that no document has: kept for evaluation
+    untold_ways: tuple[str, ...]
     questions: tuple[tuple[str, str, str], ...]  # question, full answer, short answer
 
 
@@ -23,20 +26,44 @@ def relations() -> tuple[Relation, ...]:
     for block in "\n".join(read("facts.txt")).strip().split("\n\n"):
         head, *lines = block.strip().split("\n")
         name, language, rows = head.split()[1:]
-        asked = [x[1:].split("|") for x in lines if x[0] == "?"]
-        said = [x for x in lines if x[0] != "?"]
-        told = [x for x in said if split_of(f"{name}|{language}|{x}") == TRAIN]
+        asked = [cells(x) for x in lines if x[0] == "?"]
+        phrases = [cells(x) for x in lines if x[0] == "="]
+        ways = [
+            way.format(a=phrase, b=answer)
+            for phrase, answer in phrases
+            for way in read(f"ways.{language}.txt")
+        ]
+        own = [x for x in lines if x[0] not in "?="]
+        (said, untold), (in_ways, untold_ways) = (
+            parted(name, language, wordings) for wordings in (own, ways)
+        )
         found.append(
             Relation(
                 name,
                 language,
                 table(f"tables/{rows}.txt"),
-                tuple(told),
-                tuple(x for x in said if x not in told),
-                tuple(tuple(part.strip() for part in parts) for parts in asked),
+                said,
+                in_ways,
+                untold,
+                untold_ways,
+                tuple(asked),
             )
         )
     return tuple(found)
+
+
+def parted(
+    name: str, language: str, wordings: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Wordings of a relation that training may use, and those that it may not."""
+    told = [split_of(f"{name}|{language}|{x}") == TRAIN for x in wordings]
+    untold = [not yes for yes in told]
+    return tuple(compress(wordings, told)), tuple(compress(wordings, untold))
+
+
+def cells(line: str) -> tuple[str, ...]:
+    """The parts of a line that begins with a mark."""
+    return tuple(part.strip() for part in line[1:].split("|"))
 
 
 def worded(wording: str, row: tuple[str, ...]) -> str:
@@ -54,7 +81,10 @@ def stated(relation: Relation, draw: Draw) -> str:
     """One fact in one wording."""
 
     def make():
-        text = worded(draw.one(relation.wordings), draw.one(relation.rows))
+        wordings = relation.wordings
+        if relation.ways and draw.chance(0.5):
+            wordings = relation.ways
+        text = worded(draw.one(wordings), draw.one(relation.rows))
         return text, text, *keys(text)
 
     return draw.keep(make)
@@ -78,4 +108,4 @@ def fact(draw: Draw) -> str:
     return ("" if first.language == "zh" else " ").join(said)
 
 
-MAKERS = {"fact": (60, fact)}
+MAKERS = {"fact": (54, fact)}

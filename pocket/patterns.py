@@ -84,13 +84,19 @@ SHOTS = {
     "number": ("numbers", 0, 1),
     "young animal": ("animals", 0, 3),
 }
-TASKS = list(SHOTS) + ["english to chinese", "chinese to english", "opposite", "plural"]
+# To say the word again is a task for each word: no word alone tells which task it is.
+AGAIN = {
+    f"again, {name}, {cell}": (name, cell, cell)
+    for name, cell in dict.fromkeys((row[0], row[1]) for row in SHOTS.values())
+}
+OFTEN = ["english to chinese", "chinese to english", "opposite", "plural"]
+TASKS = [*SHOTS, *OFTEN, *AGAIN]
 
 
 @cache
 def pairs(task: str) -> tuple[tuple[str, str], ...]:
     """The questions and answers of a task; opposites are asked both ways."""
-    name, question, answer = SHOTS[task]
+    name, question, answer = (SHOTS | AGAIN)[task]
     found = [(row[question], row[answer]) for row in table(f"tables/{name}.txt")]
     if task.startswith("opposite"):
         found += [(b, a) for a, b in found]
@@ -169,6 +175,6 @@ def additions(draw: Draw) -> str:
 
 
 MAKERS = {
-    "repeated": (2, repeated), "few-shot": (15, few_shot), "sums": (7, sums),
+    "repeated": (2, repeated), "few-shot": (26, few_shot), "sums": (7, sums),
     "additions": (3, additions),
 }  # fmt: skip

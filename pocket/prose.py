@@ -37,7 +37,7 @@ def sense(language: str, draw: Draw) -> str:
     """
     word, name = draw.one([(w, s) for w, of in senses(language).items() for s in of])
     blocks = senses(language)[word][name]
-    named = draw.chance(0.5)
+    named = draw.chance(0.6)
     texts = []
     for line in draw.some(blocks, draw.whole(1, 3)):
         text = one_sense(line, language, draw)
@@ -63,8 +63,8 @@ def one_sense(line: str, language: str, draw: Draw) -> str:
 
 
 MAKERS = {
-    "story": (4.5, partial(prose, "stories.en.txt")),
-    "story-zh": (4, partial(prose, "stories.zh.txt")),
+    "story": (7, partial(prose, "stories.en.txt")),
+    "story-zh": (7, partial(prose, "stories.zh.txt")),
     "dialogue": (2, partial(prose, "dialogues.en.txt")),
     "dialogue-zh": (2, partial(prose, "dialogues.zh.txt")),
     "description": (2.5, partial(prose, "descriptions.en.txt")),
@@ -75,6 +75,6 @@ MAKERS = {
     "names-zh": (1, partial(prose, "names.zh.txt")),
     "questions": (4, partial(prose, "questions.en.txt")),
     "questions-zh": (3, partial(prose, "questions.zh.txt")),
-    "senses": (4, partial(sense, "en")),
-    "senses-zh": (4, partial(sense, "zh")),
+    "senses": (6, partial(sense, "en")),
+    "senses-zh": (6, partial(sense, "zh")),
 }

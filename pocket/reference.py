@@ -28,21 +28,33 @@ BECAUSE = {
     ],
     "zh": ["{a}{verb}，因为{it}{why}。", "{a}{verb}，原因是{it}{why}。"],
 }
+# What is said of the two, and of the one that is meant.
 TOLD = {
     "en": [
-        "The {a} was {f} and the {b} was {g}. Because of its {noun}, it {then}.",
-        "The {b} was {g} and the {a} was {f}. Because of its {noun}, it {then}.",
-        "The {b} was not {f}, but the {a} was. In its {noun} it {then}.",
-        "The {a} was {f}, while the {b} was only {g}. Full of {noun}, it {then}.",
-        "The {b} was {g}, but the {a} was {f}. Out of {noun} it {then}.",
-        "The {a} was {f}, but the {b} was {g}. Out of {noun} it {then}.",
+        ("The {a} was {f} and the {b} was {g}. ", "because of its {noun}, it {then}."),
+        ("The {b} was {g} and the {a} was {f}. ", "because of its {noun}, it {then}."),
+        ("The {b} was not {f}, but the {a} was. ", "in its {noun} it {then}."),
+        ("The {a} was {f}, while the {b} was only {g}. ", "{lead} {noun}, it {then}."),
+        ("The {b} was {g}, but the {a} was {f}. ", "{lead} {noun}, it {then}."),
+        ("The {a} was {f}, but the {b} was {g}. ", "{lead} {noun}, it {then}."),
     ],
     "zh": [
-        "{a}很{f}，{b}很{g}。因为{noun}，它{then}。",
-        "{b}很{g}，{a}很{f}。因为{noun}，它{then}。",
-        "{b}不{f}，{a}很{f}。因为{noun}，它{then}。",
-        "{a}很{f}，{b}不{f}。因为{noun}，它{then}。",
+        ("{a}很{f}，{b}很{g}。", "{noun}，它{then}。"),
+        ("{b}很{g}，{a}很{f}。", "{noun}，它{then}。"),
+        ("{b}不{f}，{a}很{f}。", "{noun}，它{then}。"),
+        ("{a}很{f}，{b}不{f}。", "{noun}，它{then}。"),
     ],
+}
+# When the second sentence happens: with every one of them it is another sentence, so
+# that the hash holds out sentences, not all there is of a feeling.
+THEN = {
+    "en": (
+        "|||Soon, |Later, |That day, |That night, |That evening, |In the end, |"
+        "Before long, |After a while, |A little later, |A moment later, "
+    ).split("|"),
+    "zh": (
+        "||于是，|后来，|结果，|不久，|那天，|当天晚上，|没过多久，|过了一会儿，"
+    ).split("|"),
 }
 WHO = {
     "en": [
@@ -138,11 +150,16 @@ def told(draw: Draw, language: str) -> Puzzle:
     def make():
         (a, act), (b, _) = draw.some(table(f"tables/acts_{language}.txt"), 2)
         rows = draw.some(table(f"tables/feelings_{language}.txt"), 2)
-        (f, noun, then), (g, *_) = rows
+        (f, noun, then, *leads), (g, *_) = rows
+        lead = draw.one(leads[0].split(", ")) if leads else ""
         # What only this animal does needs no question: the word itself tells.
         own = draw.chance(0.6)
-        said = draw.one(TOLD[language])
-        said = said.format(a=a, b=b, f=f, g=g, noun=noun, then=act if own else then)
+        both, after = draw.one(TOLD[language])
+        words = {"a": a, "b": b, "f": f, "g": g, "noun": noun, "lead": lead}
+        after = (draw.one(THEN[language]) + after).format(
+            **words, then=act if own else then
+        )
+        said = both.format(**words) + upper(after)
         who = a if language == "zh" else f"the {a}"
         question = ("", "") if own else asked(draw, language, then, who)
         return Puzzle(said, *question, a, b), said, f"{a}|{f}|{b}"
@@ -188,9 +205,9 @@ def gendered(draw: Draw) -> str:
 PUZZLES: dict[str, tuple[float, Callable[..., Puzzle], tuple[str, ...]]] = {
     "animals": (14, because, ("animals", "en")),
     "animals-zh": (11, because, ("animals", "zh")),
-    "people": (13, because, ("people", "en")),
+    "people": (15, because, ("people", "en")),
     "people-zh": (10, because, ("people", "zh")),
-    "told": (9, told, ("en",)),
+    "told": (13, told, ("en",)),
     "told-zh": (8, told, ("zh",)),
     "fits": (1.5, fits, ("en",)),
     "fits-zh": (1.5, fits, ("zh",)),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pocket.checkpoint import write_whole
 from pocket.corpus import END, documents
@@ -28,6 +28,11 @@ CHAT_TEMPLATE = (
 )
 HAN = re.compile(r"[\u4e00-\u9fff]+")
 CELL = re.compile(r"(?<=[/;:|\[=\n ])([\u4e00-\u9fff]+)(?=[/;|\]\n])")
+# How the tokenizers of Qwen2 cut a text into chunks (their tokenizer.json).
+QWEN2 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 LONGEST = 4  # Han characters in the longest word that may become one token
 
 
@@ -75,6 +80,13 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(map(spaced, texts), trainer)
+    # What transformers puts there for every model of this type, whatever the file says.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN2), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     return tokenizer
 
 

@@ -130,11 +130,13 @@ def test_accuracy_counts_right_answers():
 
 
 def test_facts_are_held_out_and_determined():
-    asked = list(facts())
-    prompts = [prompt for prompt, _ in asked]
-    assert len(asked) > 1_500 and len(set(prompts)) == len(prompts)
-    train = "\n".join(d.text for d in itertools.islice(documents(0), 20_000))
-    assert not [p + a for p, a in asked if f"{p}{a}." in train or f"{p}{a}。" in train]
+    train = "\n".join(d.text for d in itertools.islice(documents(0), 10_000))
+    for own, least in ((False, 30_000), (True, 3_000)):
+        asked = list(facts(own))
+        prompts = [prompt for prompt, _ in asked]
+        assert len(asked) > least and len(set(prompts)) == len(prompts)
+        said = [p + a for p, a in asked if f"{p}{a}." in train or f"{p}{a}。" in train]
+        assert not said
 
 
 def test_puzzles_are_different_and_held_out():

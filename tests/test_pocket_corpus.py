@@ -27,7 +27,7 @@ from pocket.corpus import (
 )
 from pocket.facts import relations, worded
 from pocket.frames import TEXT, fill, frames, read, report, slots, table, variants
-from pocket.patterns import SHOTS, few_shot, pairs, shots, steps, terms
+from pocket.patterns import SHOTS, TASKS, few_shot, pairs, shots, steps, terms
 from pocket.prose import sense, senses
 from pocket.reference import PUZZLES, puzzle
 from pocket.tokenizer import CHAT_TEMPLATE
@@ -274,7 +274,7 @@ def test_sums_of_the_splits_differ_in_both_forms():
 
 def test_a_list_keeps_to_one_rule_and_one_separator():
     draw = Draw(0, TRAIN)
-    answers = {task: dict(pairs(task)) for task in SHOTS}
+    answers = {task: dict(pairs(task)) for task in TASKS}
     for _ in range(200):
         text = few_shot(draw)
         lines = re.split(
