@@ -58,7 +58,8 @@ def read_checkpoint(path: Path) -> dict:
 def load_checkpoint(path: Path, model, optimizer, header: dict) -> list[float]:
     """Put model and optimizer back where path left them; returns the losses so far.
 
-    Warns if the threads are others: sums are then rounded in another order.
+    Warns if the threads, processes or the device are others: sums are then rounded in
+    another order.
 
     Raises:
         ValueError: if the file is cut short, or made with another recipe or corpus.
@@ -70,10 +71,12 @@ def load_checkpoint(path: Path, model, optimizer, header: dict) -> list[float]:
     if other:
         said = "; ".join(f"{k} {then.get(k)} then, {now.get(k)} now" for k in other)
         raise ValueError(f"{path} was made with another recipe: {said}")
-    if state["threads"] != header["threads"]:
+    # Checkpoints of before do not say the device: then there is nothing to compare.
+    if any(a != b for a, b in zip(state["threads"], header["threads"], strict=False)):
         warnings.warn(
-            f"{path} was made with (threads, processes) {state['threads']}, now they "
-            f"are {header['threads']}: the weights will differ in their last digits",
+            f"{path} was made with (threads, processes, device) {state['threads']}, "
+            f"now they are {header['threads']}: the weights will differ in their last "
+            "digits",
             stacklevel=2,
         )
     model.load_state_dict(state["model"])

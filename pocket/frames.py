@@ -66,10 +66,14 @@ def read(name: str) -> list[str]:
     cut short is noticed.
 
     Raises:
-        ValueError: if the last line is missing or says another number.
+        ValueError: if the last line is missing or says another number, or a character
+            is not whole.
     """
     path = TEXT / name
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is cut short or damaged: {error}") from error
     end = re.fullmatch(r"# end: (\d+) lines", lines[-1] if lines else "")
     text = [line.rstrip() for line in lines if not line.startswith("#")]
     count = sum(map(bool, text))

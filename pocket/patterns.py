@@ -121,11 +121,37 @@ def shots(draw: Draw, task: str, count: int) -> list[tuple[str, str]]:
     raise Stuck(task)
 
 
+# What a list may say at its head, and what a line may ask instead of a bare word: the
+# words in which facts are told, so that a list and a sentence call for one memory.
+NAMED = {
+    "english to chinese": ("Each word in Chinese:", "the Chinese word for {}"),
+    "chinese to english": ("每个词的英文：", "{}的英文"),
+    "opposite": ("The opposite of each word:", "the opposite of {}"),
+    "opposite, chinese": ("每个词的反义词：", "{}的反义词"),
+    "plural": ("The plural of each word:", "the plural of {}"),
+    "past": ("The past of each verb:", "the past of {}"),
+    "comparative": ("The comparative of each word:", "the comparative of {}"),
+    "capital": ("The capital of each country:", "the capital of {}"),
+    "capital, chinese": ("每个国家的首都：", "{}的首都"),
+    "number": ("Each number in words:", "the number {} in words"),
+    "young animal": ("The baby of each animal:", "the word for a baby {}"),
+}
+
+
 def few_shot(draw: Draw) -> str:
-    """Pairs that follow one rule, with one separator throughout."""
+    """Pairs that follow one rule, with one separator throughout.
+
+    Half of the lists show bare words only, the others say the rule at their head or in
+    each line.
+    """
     task, mark = draw.one(TASKS), draw.one(SEPARATORS)
-    lines = [f"{a}{mark}{b}" for a, b in shots(draw, task, draw.whole(2, 8))]
-    return draw.one(JOINTS).join(lines)
+    head, phrase = NAMED.get(task, ("", "{}"))
+    head = head + "\n" if head and draw.chance(0.25) else ""
+    if not draw.chance(0.3):
+        phrase = "{}"
+    found = shots(draw, task, draw.whole(2, 8 if phrase == "{}" else 4))
+    lines = [f"{phrase.format(a)}{mark}{b}" for a, b in found]
+    return head + draw.one(JOINTS).join(lines)
 
 
 AT_ONCE = [
@@ -175,6 +201,6 @@ def additions(draw: Draw) -> str:
 
 
 MAKERS = {
-    "repeated": (2, repeated), "few-shot": (26, few_shot), "sums": (7, sums),
+    "repeated": (2, repeated), "few-shot": (34, few_shot), "sums": (7, sums),
     "additions": (3, additions),
 }  # fmt: skip

@@ -1,9 +1,10 @@
 """Train Pocket: ``python -m pocket.train`` makes the folder the course loads.
 
 Stopped at any point, the same command goes on where the last checkpoint stood and
-reaches the same weights (with the same number of threads): the corpus is a function of
-its seed, so the step count is the whole position in the data. Several processes share
-the rows of each step: ``torchrun --nproc-per-node 2 -m pocket.train``.
+reaches the same weights (on the same device, with the same number of threads): the
+corpus is a function of its seed, so the step count is the whole position in the data.
+Several processes share the rows of each step: ``torchrun --nproc-per-node 2 -m
+pocket.train``.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import hashlib
 import itertools
 import math
 import os
+import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,11 +65,11 @@ WORK = Path("build/pocket")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides the weights, but for the corpus and the number of threads."""
+    """All that decides the weights, but for the corpus, the device and the threads."""
 
     shape: ModelConfig = field(default_factory=lambda: SHAPE)
     seed: int = 0
-    steps: int = 24_000
+    steps: int = 20_000
     batch_size: int = 8  # rows of an optimizer step
     gradient_accumulation_steps: int = 1  # parts in which they go through the model
     row_length: int = 256  # tokens
@@ -87,6 +89,10 @@ class Recipe:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, and must be positive"
                 )
+        if self.lists < 0:
+            raise ValueError(f"lists is {self.lists}, and must not be negative")
+        if not 0 <= self.joined <= 1:
+            raise ValueError(f"joined is {self.joined}, and must be from 0 to 1")
         if self.batch_size % (2 * self.gradient_accumulation_steps):
             raise ValueError(
                 f"batch_size {self.batch_size} is no multiple of twice "
@@ -123,6 +129,17 @@ def learning_rate_at(step: int, recipe: Recipe, embeddings: bool = False) -> flo
         return peak * (step + 1) / warmup
     done = min(1.0, (step - warmup) / max(1, recipe.steps - warmup))
     return peak * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
+
+
+def warn_of_warmup(recipe: Recipe) -> None:
+    """Warn if the steps end before both rates have reached their peaks."""
+    longest = max(recipe.warmup_steps, recipe.embedding_warmup_steps)
+    if recipe.steps < longest:
+        warnings.warn(
+            f"{recipe.steps} steps end in the warm-up of {longest}: a rate never "
+            "reaches its peak",
+            stacklevel=2,
+        )
 
 
 def bfloat16_is_faster(device: torch.device) -> bool:
@@ -164,6 +181,10 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
 
     With several processes each takes its own rows, and both the gradients and the loss
     are those of the whole batch.
+
+    Raises:
+        ValueError: if the loss or the norm of the gradients is not finite; the weights
+            are then as they were.
     """
     device = next(model.parameters()).device
     count = int((batch.targets >= 0).sum())
@@ -184,7 +205,8 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
         total += loss.detach()
     if world > 1:
         dist.all_reduce(total)
-    nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+    check_finite(step, total.item(), norm.item())
     *others, table = optimizer.param_groups
     for group in others:
         group["lr"] = learning_rate_at(step, recipe)
@@ -192,6 +214,15 @@ def train_step(model, optimizer, batch: Batch, step: int, recipe: Recipe) -> flo
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return total.item()
+
+
+def check_finite(step: int, loss: float, norm: float) -> None:
+    """Raise a ValueError before an update that would put nan into every weight."""
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise ValueError(
+            f"step {step + 1}: the loss is {loss} and the norm of its gradients {norm}, "
+            "and both must be finite; the checkpoint is from before this step"
+        )
 
 
 def digest(tokenizer: Tokenizer, seed: int) -> str:
@@ -213,8 +244,9 @@ def train(
     """Train to step `until` (the recipe's last one if None), from path if it exists.
 
     Raises:
-        ValueError: if the tokenizer does not fit the recipe's shape, or the rows cannot
-            be shared by the processes; and what load_checkpoint raises.
+        ValueError: if the tokenizer does not fit the recipe's shape, the rows cannot
+            be shared by the processes, or path is past `until`; and what
+            load_checkpoint and train_step raise.
     """
     check_tokenizer(tokenizer, recipe.shape)
     world = dist.get_world_size() if dist.is_initialized() else 1
@@ -225,21 +257,23 @@ def train(
         )
     model = CausalLM(recipe.shape)
     initialise(model, recipe.seed)
-    model.to(llmcourse.device())
+    device = llmcourse.device()
+    model.to(device)
     optimizer = make_optimizer(model, recipe)
     header = {
         "recipe": asdict(recipe),
         "corpus": digest(tokenizer, recipe.seed),
-        "threads": [torch.get_num_threads(), world],
+        "threads": [torch.get_num_threads(), world, device.type],
     }
     losses = load_checkpoint(path, model, optimizer, header) if path.exists() else []
+    done, last = len(losses), recipe.steps if until is None else until
+    if done > last:
+        raise ValueError(f"{path} is at step {done}, past {last}")
     parallel, first = model, True
     if dist.is_initialized():
         parallel, first = DistributedDataParallel(model), dist.get_rank() == 0
     shape = recipe.batch_size, recipe.row_length, recipe.joined, recipe.lists
     source = batches(tokenizer, recipe.seed, *shape)
-    last = recipe.steps if until is None else until
-    done = len(losses)
     silent = quiet or not first
     for _ in tqdm(range(done), "reading on", disable=silent or not done):
         next(source)
@@ -308,7 +342,8 @@ def tokenizer_at(path: Path, seed: int, vocab_size: int, begun: bool) -> Tokeniz
         ) from error
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description="Train Pocket.")
     parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
@@ -322,6 +357,13 @@ def main() -> None:
         help="what products are computed in; auto: what is faster here",
     )
     args = parser.parse_args()
+    if args.threads is not None and args.threads < 1:
+        parser.error(f"--threads is {args.threads}, and must be positive")
+    return args
+
+
+def main() -> None:
+    args = arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -336,6 +378,8 @@ def main() -> None:
         seed=args.seed,
         bfloat16=uses_bfloat16(args.dtype, checkpoint),
     )
+    if not dist.is_initialized() or dist.get_rank() == 0:
+        warn_of_warmup(recipe)
     file, size = args.work / "tokenizer.json", recipe.shape.vocab_size
     tokenizer = tokenizer_at(file, args.seed, size, begun)
     model, losses = train(recipe, tokenizer, checkpoint)

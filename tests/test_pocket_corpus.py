@@ -27,7 +27,7 @@ from pocket.corpus import (
 )
 from pocket.facts import relations, worded
 from pocket.frames import TEXT, fill, frames, read, report, slots, table, variants
-from pocket.patterns import SHOTS, TASKS, few_shot, pairs, shots, steps, terms
+from pocket.patterns import NAMED, SHOTS, TASKS, few_shot, pairs, shots, steps, terms
 from pocket.prose import sense, senses
 from pocket.reference import PUZZLES, puzzle
 from pocket.tokenizer import CHAT_TEMPLATE
@@ -57,6 +57,28 @@ def test_the_splits_share_no_sentence():
     held_out, both = shared(some(0, TRAIN, 5_000), some(0, HELD_OUT, 500))
     assert len(held_out) > 700
     assert not both
+
+
+def long_parts(texts: list[str]) -> set[str]:
+    """What stands between full stops, if it is long, without case and marks.
+
+    Not the corpus's own `sentences`, which the split is made with.
+    """
+    found = set()
+    for part in re.split(r"[.!?。！？\n]", "\n".join(texts).lower()):
+        words, characters = (
+            re.findall(kind, part) for kind in (r"[a-z0-9]+", r"[\u4e00-\u9fff]")
+        )
+        if len(words) >= 6 or len(characters) >= 10:
+            found.add(" ".join(words + characters))
+    return found
+
+
+def test_the_splits_share_no_sentence_for_a_plain_splitter_either():
+    held_out = long_parts(some(0, HELD_OUT, 500))
+    both = held_out & long_parts(some(0, TRAIN, 5_000))
+    assert len(held_out) > 500
+    assert not both, sorted(both)[:5]
 
 
 def test_without_the_split_they_would(monkeypatch):
@@ -195,6 +217,15 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, monkeypatch):
             read("cut.txt")
 
 
+@pytest.mark.parametrize("size", range(1000, 1012))
+def test_a_file_that_was_cut_inside_a_character_is_refused(size, tmp_path, monkeypatch):
+    whole = (TEXT / "stories.zh.txt").read_bytes()
+    monkeypatch.setattr(frames_module, "TEXT", tmp_path)
+    (tmp_path / "cut.txt").write_bytes(whole[:size])
+    with pytest.raises(ValueError, match="cut.txt is cut short"):
+        read("cut.txt")
+
+
 def test_slots_and_choices_keep_to_what_was_drawn():
     line = (
         "{a} saw a {beast} and a {beast2} in the [w=rain|sun], [w:wet|dry]; {a.He} {w}."
@@ -275,15 +306,21 @@ def test_sums_of_the_splits_differ_in_both_forms():
 def test_a_list_keeps_to_one_rule_and_one_separator():
     draw = Draw(0, TRAIN)
     answers = {task: dict(pairs(task)) for task in TASKS}
-    for _ in range(200):
-        text = few_shot(draw)
-        lines = re.split(
-            r"\n|; |, (?=\w+(?: \w+)?(?: -> |: | = | => | - | \| |：))", text
-        )
+    heads = {head: task for task, (head, _) in NAMED.items()}
+    forms = {}
+    for task in TASKS:
+        for form in ("{}", NAMED.get(task, ("", "{}"))[1]):
+            forms.update({form.format(q): (q, task) for q in answers[task]})
+    for _ in range(400):
+        head, _, rest = (text := few_shot(draw)).partition("\n")
+        asked = [heads[head]] if head in heads else TASKS
+        lines = re.split(r"\n|; |, (?=[^,;\n]+(?: -> |: | = | => | - | \| |：))",
+                         rest if head in heads else text)  # fmt: skip
         marks = {re.search(r" -> |: | = | => | - | \| |：", x)[0] for x in lines}
         assert len(marks) == 1
-        shown = [tuple(x.split(marks.copy().pop())) for x in lines]
-        assert any(all(a.get(q) == w for q, w in shown) for a in answers.values()), text
+        shown = [tuple(x.split(*marks)) for x in lines]
+        bare = [(forms.get(q, (q,))[0], a) for q, a in shown]
+        assert any(all(answers[t].get(q) == a for q, a in bare) for t in asked), text
 
 
 def test_each_ambiguous_word_stands_once_in_each_of_its_texts():
@@ -324,10 +361,11 @@ def test_answers_in_json_are_json():
     for _ in range(400):
         turns = styled(draw, draw.one(["en", "zh"]))
         if "JSON" in turns[0][1] and turns[0][0] == "system":
-            seen += all(
-                list(json.loads(words)) == ["answer"]
-                for who, words in turns if who == "assistant"
-            )  # fmt: skip
+            answers = [words for who, words in turns if who == "assistant"]
+            assert answers
+            for words in answers:
+                assert list(json.loads(words)) == ["answer"], words
+            seen += 1
     assert seen > 10
 
 
