@@ -132,8 +132,8 @@ release: $(CLASS)
 grade: $(CLASS)
 	@test -n "$(SUBMISSIONS)" || { \
 	  echo "make: say where: make grade SUBMISSIONS=folder" >&2; exit 1; }
-	$(PY) -m classroom.grade "$(SUBMISSIONS)"
-	$(PY) -m classroom.report
+	$(PY) -m classroom.grade "$(SUBMISSIONS)"; graded=$$?; \
+	  $(PY) -m classroom.report && exit $$graded
 
 # nbgrader wants the class's folder below the folder that JupyterLab is started in.
 formgrader: $(CLASS)

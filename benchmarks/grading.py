@@ -92,7 +92,7 @@ def main() -> None:
         given = hand_in(handed_in, folder / "release", args.students)
         found, _ = grade.submissions(handed_in)
         seconds, start = {}, time.perf_counter()
-        for submission, _ in grade.grade_all(folder, found, args.seconds, False):
+        for submission, *_ in grade.grade_all(folder, found, args.seconds, False):
             now = time.perf_counter()
             seconds[submission.student], start = now - start, now
         again = time.perf_counter()

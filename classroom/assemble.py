@@ -5,6 +5,7 @@ Tests that were edited, deleted or doubled do not matter; what was found is said
 """
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader import utils
+
+from . import wire
 
 LARGEST = 5 * 2**20  # bytes of a submission
 
@@ -53,7 +56,7 @@ def _plain(cell: NotebookNode) -> NotebookNode:
     new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
     grader = cell.metadata.get("nbgrader", {})
     name = grader.get("grade_id", "") if isinstance(grader, dict) else ""
-    return new(cell.source, metadata={"of": str(name)})
+    return new(wire.text(cell.source, None), metadata={"of": str(name)})
 
 
 def assemble(
@@ -64,17 +67,20 @@ def assemble(
     source: the teacher's, with its hidden tests; released: what students got of it.
     """
     kinds = {_name(c): c.cell_type for c in released.cells if _name(c)}
+    answered = {_name(c) for c in released.cells if utils.is_solution(c)}
     answers, added, found, last = {}, {}, [], ""
     for cell in submitted.cells:
         name = cell.metadata.of
         if name not in kinds or cell.cell_type != kinds[name]:
             if cell.source.strip():
                 added.setdefault(last, []).append(cell)
-            continue
-        if name in answers:
-            found.append(f"cell {name} stands there twice: the first one counts")
-            continue
-        answers[name], last = cell, name
+        elif name not in answers:
+            answers[name], last = cell, name
+        elif name in answered:  # "Split cell" gives both halves the same name
+            found.append(f"cell {name} stands there twice: both are used")
+            added.setdefault(name, []).append(cell)
+        else:
+            found.append(f"cell {name} stands there twice: the original was used")
     graded = NotebookNode(source | {"cells": []})
     for cell, handed in zip(source.cells, released.cells, strict=True):
         name, cell = _name(cell), NotebookNode(cell)
@@ -107,5 +113,10 @@ def _own(cell: NotebookNode) -> NotebookNode:
 
 def note(lines: list[str]) -> NotebookNode:
     """A cell for the top of the feedback: what the grader found."""
-    points = "\n".join(f"- {line}" for line in lines)
+    points = "\n".join(f"- {_literal(line)}" for line in lines)
     return new_markdown_cell(f"**From the grader**\n\n{points}")
+
+
+def _literal(line: str) -> str:
+    """A line as Markdown that shows it as it is: a student may have written it."""
+    return re.sub(r"[^A-Za-z0-9 .,()-]", lambda m: f"&#{ord(m[0])};", line)

@@ -7,6 +7,7 @@ task's cell has broken costs that task alone.
 """
 
 import json
+import re
 from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
@@ -15,10 +16,22 @@ from nbgrader import utils
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float, List, Unicode
 
+from . import sandbox, wire
 from .judge import Judge
 from .sandbox import Limits, Lost, Process
 
 LOUD = 1_000_000  # characters; who prints more is named in the report
+LARGE = 500_000  # characters of a picture
+ALONE = "passes only without the cells of the other tasks"
+MOST = 100  # notes about one notebook
+EMPTY = "still empty"  # what the stub of an answer says
+# Ready-made answers to many a task. They are there, and a teacher may want to look.
+READY = re.compile(
+    r"\b(scaled_dot_product_attention|MultiheadAttention|layer_norm|LayerNorm|rms_norm|"
+    r"RMSNorm|tokenizers|transformers)\b"
+)
+ROOM = 10_000_000  # characters of all outputs of a notebook
+FORMS = {"text/plain", "image/png"}  # HTML could run scripts in a teacher's browser
 
 
 def grade_id(cell: NotebookNode) -> str:
@@ -26,9 +39,10 @@ def grade_id(cell: NotebookNode) -> str:
     return cell.metadata.get("nbgrader", {}).get("grade_id", "")
 
 
-def task_of(cell: NotebookNode) -> str:
-    """The task that a cell belongs to: "t2" for the ids t2 and t2-rows."""
-    return grade_id(cell).split("-")[0]
+def task_of(cell: NotebookNode | str) -> str:
+    """The task that a cell, or its name, belongs to: "t2" for t2 and t2-rows."""
+    name = cell if isinstance(cell, str) else grade_id(cell)
+    return name.split("-")[0]
 
 
 def is_test(cell: NotebookNode) -> bool:
@@ -59,7 +73,7 @@ class Run:
     def __init__(self, limits: Limits, absent: list[str], unsafe: bool):
         self.arguments = limits, absent, unsafe
         self.incidents: list[dict] = []
-        self.process, self.done = None, []
+        self.process, self.done, self.room = None, [], ROOM
 
     def __enter__(self):
         self._start()
@@ -71,7 +85,11 @@ class Run:
     def _start(self) -> None:
         """A new process, in which the cells so far have run."""
         again, self.done = self.done, []
-        self.process = Process(*self.arguments)
+        spent = self.process.spent if self.process else 0.0
+        try:
+            self.process = Process(*self.arguments, spent)
+        except Lost:  # a busy machine
+            self.process = Process(*self.arguments, spent)
         self.judge = Judge(self.process)
         for cell in again:
             self.cell(cell)
@@ -80,16 +98,27 @@ class Run:
         """Run a cell that is no test."""
         if utils.is_locked(cell):
             self.judge.give(cell.source)
+        else:
+            for name in sorted({*READY.findall(cell.source)}):
+                self._note(cell, f"names {name}: does the text allow it?")
         reply = self.process.run(cell.source)
-        cell.outputs = _outputs(reply)
+        cell.outputs = self._fitting(cell, _outputs(reply))
         if reply.get("printed", 0) > LOUD:
             self._note(cell, f"printed {int(reply['printed']):,} characters")
-        for name in reply.get("changed", []):
-            self._note(cell, f"replaced {name}")
-        error = reply.get("error", {})
-        if error and error.get("ename") != "NotImplementedError":  # of an empty answer
-            text = f"{error.get('ename')}: {error.get('evalue')}"
-            self._note(cell, f"its cell stopped with {text[:200]}")
+        for name in reply.get("changed", [])[:10]:
+            self._note(cell, f"replaced {wire.line(name, 80)}")
+        error = sandbox.error_parts(reply.get("error", {}))
+        if error["ename"] and error["evalue"] != EMPTY:
+            text = wire.line(f"{error['ename']}: {error['evalue']}", 200)
+            self._note(cell, f"its cell stopped with {text}")
+
+    def _fitting(self, cell: NotebookNode, outputs: list) -> list[NotebookNode]:
+        """The outputs, or none when those of the whole notebook are too many."""
+        self.room -= sum(len(str(output)) for output in outputs)
+        if self.room >= 0:
+            return outputs
+        self._note(cell, f"outputs beyond {ROOM:,} characters are left out")
+        return []
 
     def cell(self, cell: NotebookNode) -> None:
         """Run a cell, and put its outputs into it."""
@@ -109,11 +138,12 @@ class Run:
                 ]  # fmt: skip
             self._note(cell, str(lost))
             self.process.close()
-            self._start()
+            if not self.process.exhausted:  # else each cell that follows is lost, too
+                self._start()
 
     def _note(self, cell: NotebookNode, what: str) -> None:
         found = {"task": task_of(cell) or "a cell of their own", "what": what}
-        if found not in self.incidents:
+        if found not in self.incidents and len(self.incidents) < MOST:
             self.incidents.append(found)
 
 
@@ -121,16 +151,20 @@ def _outputs(reply: dict) -> list[NotebookNode]:
     """What a student's cell gave, as outputs of a notebook. Nothing is trusted."""
     found = []
     for name in ("stdout", "stderr"):
-        if text := str(reply.get(name) or ""):
+        if text := wire.text(reply.get(name) or ""):
             found.append(new_output("stream", name=name, text=text))
     for kind, key in (("display_data", "shown"), ("execute_result", "result")):
-        for data in reply.get(key) or []:
-            # Text and pictures; HTML could run scripts in the teacher's browser.
-            kept = {t: str(data[t]) for t in ("text/plain", "image/png") if t in data}
+        for data in (reply.get(key) or [])[:20]:
+            kept = {
+                form: wire.text(data[form], LARGE)
+                for form in sorted(FORMS & {*data})
+                if len(str(data[form])) <= LARGE  # half a picture is none
+            }
             found.append(new_output(kind, kept))
     if error := reply.get("error"):
-        rows = {k: str(error.get(k, "")) for k in ("ename", "evalue", "traceback")}
-        found.append(new_output("error", **rows | {"traceback": [rows["traceback"]]}))
+        parts = sandbox.error_parts(error)
+        parts["traceback"] = [parts["traceback"]]
+        found.append(new_output("error", **parts))
     return found
 
 
@@ -148,11 +182,13 @@ def run_notebook(
 
 def try_alone(
     nb: NotebookNode, limits: Limits, absent: list[str], unsafe: bool
-) -> None:
+) -> list[dict]:
     """Run each task that failed once more, without the answers to all others.
 
-    A check that passes then has failed because of another task's cell.
+    A check that passes then has failed because of another task's cell; it is told, as
+    an answer could also have two values, and give the one or the other.
     """
+    told = []
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
     for task in {task_of(c): None for c in code if is_test(c) and not passes(c)}:
         answers = [c for c in code if utils.is_solution(c) and task_of(c) == task]
@@ -163,8 +199,11 @@ def try_alone(
             for cell in alone:
                 run.cell(cell)
         passed = {grade_id(c): c.outputs for c in alone if is_test(c) and passes(c)}
+        if passed:
+            told.append({"task": task, "what": ALONE})
         for cell in code:
             cell.outputs = passed.get(grade_id(cell), cell.outputs)
+    return told
 
 
 class SandboxedExecute(NbGraderPreprocessor):
@@ -176,9 +215,10 @@ class SandboxedExecute(NbGraderPreprocessor):
     incidents = Unicode("", help="where incidents are written").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources):
+        sandbox.check(self.unsafe)  # nbgrader may have come here without `make grade`
         limits = Limits(seconds=self.seconds)
         found = run_notebook(nb, limits, self.absent, self.unsafe)
-        try_alone(nb, limits, self.absent, self.unsafe)
+        found += try_alone(nb, limits, self.absent, self.unsafe)
         if self.incidents:
             Path(self.incidents).write_text(json.dumps(found), encoding="utf-8")
         return nb, resources

@@ -16,6 +16,7 @@ import torch
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 
+from . import wire
 from .sandbox import Failed, Lost, Process
 
 LONGEST = 100_000  # values that a test takes from a student's iterator
@@ -100,7 +101,7 @@ class Judge:
             error = [_error("Stopped", str(lost))]
         except Exception as raised:
             error = [_error(type(raised).__name__, str(raised))]
-        if text := printed.getvalue():
+        if text := wire.text(printed.getvalue()):
             error.insert(0, new_output("stream", name="stdout", text=text))
         return error
 
@@ -109,7 +110,8 @@ class Judge:
         names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
         made = {n.id for n in names if not isinstance(n.ctx, ast.Load)}
         made |= {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
-        made |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        own = ast.FunctionDef | ast.ExceptHandler
+        made |= {n.name for n in ast.walk(tree) if isinstance(n, own)}
         made |= {
             (alias.asname or alias.name).split(".")[0]
             for node in ast.walk(tree)
@@ -129,5 +131,6 @@ class Judge:
 
 
 def _error(name: str, text: str, traceback: str = "") -> NotebookNode:
+    text = wire.text(text, 2_000)  # it may quote a value of the student's
     lines = [traceback] if traceback else [f"{name}: {text}"]
     return new_output("error", ename=name, evalue=text, traceback=lines)

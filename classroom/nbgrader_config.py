@@ -3,10 +3,12 @@ JupyterHub reads when this folder is its course. CLASS_FOLDER says where a class
 """
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 
 import bleach
+from nbconvert.filters.strings import strip_files_prefix
 
 here = Path(__file__).parent.resolve()
 folder = Path(os.environ.get("CLASS_FOLDER", here.parent / "build" / "class")).resolve()
@@ -26,16 +28,26 @@ c.ClearSolutions.code_stub = {
 }
 c.ClearSolutions.text_stub = "Write your answer here."
 
-# Feedback in one file that needs no network.
-# A student's answer may hold a script. nbconvert's own filter escapes paragraphs, too.
+# Whatever grades here, the formgrader's button "Autograde" too, does it in the sandbox.
+sys.path.append(str(here.parent))  # the package "classroom"
+ours = "nbgrader.preprocessors."
+c.Autograde.autograde_preprocessors = [
+    "classroom.execute.SandboxedExecute",
+    ours + "LimitOutput",
+    ours + "SaveAutoGrades",
+    ours + "AssignLatePenalties",
+    ours + "CheckCellMetadata",
+]
+
+# A student's answer may hold a script. nbconvert's own filter escapes paragraphs, too,
+# and the formgrader uses none: all of its Markdown goes through strip_files_prefix.
 c.HTMLExporter.sanitize_html = True
-tags = "p br hr h1 h2 h3 h4 div span pre table thead tbody tr th td"
+tags = "p br hr h1 h2 h3 h4 div span pre sub sup table thead tbody tr th td"
+clean = partial(bleach.clean, tags={*bleach.ALLOWED_TAGS, *tags.split()})
 c.HTMLExporter.filters = {
-    "clean_html": partial(
-        bleach.clean,
-        tags={*bleach.ALLOWED_TAGS, *tags.split()},
-        attributes=bleach.ALLOWED_ATTRIBUTES | {"*": ["class", "id"]},
-    )
+    "clean_html": clean,
+    "strip_files_prefix": lambda html: clean(strip_files_prefix(html)),
 }
+# Feedback in one file that needs no network.
 c.HTMLExporter.template_name = "feedback"
 c.HTMLExporter.extra_template_basedirs = [str(here / "templates")]

@@ -6,7 +6,7 @@ handing out, and never edited.
 
 import sys
 
-from .course import assignments, parser, quiet, release
+from .course import Changed, assignments, parser, quiet, release
 
 
 def main() -> None:
@@ -17,7 +17,10 @@ def main() -> None:
         sys.exit(f"classroom.release: no assignment {', '.join(sorted(unknown))}")
     quiet()
     names = args.names or assignments()
-    release(args.folder, names)
+    try:
+        release(args.folder, names)
+    except Changed as error:
+        sys.exit(f"classroom.release: {error}")
     for name in names:
         print(args.folder / "release" / name / f"{name}.ipynb")
 

@@ -60,7 +60,12 @@ def rows(folder: Path) -> list[Row]:
             for submission in gradebook.assignment_submissions(assignment.name):
                 student = submission.student.id
                 path = folder / "autograded" / student / assignment.name
-                cells = nbformat.read(path / f"{assignment.name}.ipynb", 4).cells
+                path /= f"{assignment.name}.ipynb"
+                if not path.exists():  # nbgrader removes what it could not grade
+                    missing = (student, assignment.name, "", 0.0, 0.0, True, "")
+                    found.append(Row(*missing, "not graded"))
+                    continue
+                cells = nbformat.read(path, 4).cells
                 (notebook,) = submission.notebooks
                 grades = {grade.name: grade for grade in notebook.grades}
                 for task in dict.fromkeys(task_of(c) for c in cells if is_grade(c)):
@@ -91,6 +96,14 @@ def told(folder: Path, student: str, assignment: str) -> list[str]:
     """What the grader noted of a submission."""
     path = folder / "state" / student / f"{assignment}.json"
     return json.loads(path.read_text(encoding="utf-8"))["told"] if path.exists() else []
+
+
+def no_formula(value):
+    """A value for a table that no spreadsheet takes for a formula."""
+    risky = isinstance(value, str) and value.startswith(
+        ("=", "+", "-", "@", "\t", "\r")
+    )
+    return f"'{value}" if risky else value
 
 
 def share(row: Row) -> str:
@@ -153,6 +166,23 @@ def table(head: Iterable[str], body: Iterable[Iterable]) -> str:
     return "".join(lines) + "</table>"
 
 
+def results(of: list[Row]) -> list[str]:
+    """What was reached in one assignment, and the most frequent mistakes, as HTML."""
+    students = sorted({row.student for row in of})
+    sums = [sum(r.points for r in of if r.student == s) for s in students]
+    full = sum(row.of for row in of if row.student == students[0])
+    frequent = Counter((row.task, row.says) for row in of if row.says)
+    mistakes = ((n, task, text[:300]) for (task, text), n in frequent.most_common(12))
+    return [
+        f"<p>{len(students)} students; on average "
+        f"{sum(sums) / len(sums):.1f} of {full:g} points; "
+        f"{sum(row.open for row in of)} answers to be read.</p>",
+        picture(of),
+        "<h3>The most frequent mistakes</h3>",
+        table(("students", "task", "what the check says"), mistakes),
+    ]
+
+
 def page(found: list[Row]) -> str:
     """The report of a class, as a page that needs no network."""
     parts = [
@@ -163,21 +193,10 @@ def page(found: list[Row]) -> str:
     ]
     for name in sorted({row.assignment for row in found}):
         of = [row for row in found if row.assignment == name]
-        students = sorted({row.student for row in of})
-        sums = [sum(r.points for r in of if r.student == s) for s in students]
-        full = sum(row.of for row in of if row.student == students[0])
-        parts.append(
-            f"<h2>{name}</h2><p>{len(students)} students; on average "
-            f"{sum(sums) / len(sums):.1f} of {full:g} points; "
-            f"{sum(row.open for row in of)} answers to be read.</p>"
-        )
-        parts.append(picture(of))
-        frequent = Counter((row.task, row.says) for row in of if row.says)
-        parts.append("<h3>The most frequent mistakes</h3>")
-        rows_ = ((n, task, text[:300]) for (task, text), n in frequent.most_common(12))
-        parts.append(table(("students", "task", "what the check says"), rows_))
-        noted = {row.student: row.happened for row in of if row.happened}
-        if noted:
+        parts.append(f"<h2>{name}</h2>")
+        if graded := [row for row in of if row.task]:
+            parts += results(graded)
+        if noted := {row.student: row.happened for row in of if row.happened}:
             parts.append("<h3>Noted while grading</h3>")
             parts.append(table(("student", "what"), noted.items()))
     return "\n".join(parts) + "</html>\n"
@@ -192,7 +211,7 @@ def main() -> None:
     with open(folder / "grades.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(Row._fields)
-        writer.writerows(found)
+        writer.writerows(map(no_formula, row) for row in found)
     (folder / "report.html").write_text(page(found), encoding="utf-8")
     print(f"{folder / 'grades.csv'}: {len(found)} rows")
     print(folder / "report.html")

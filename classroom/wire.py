@@ -6,6 +6,7 @@ No code and no type of a student's crosses: a lying ``__eq__`` stays where it is
 
 import base64
 import json
+import math
 import struct
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -29,12 +30,23 @@ class Garbled(ValueError):
     """A message that this file did not write, or that is too long."""
 
 
+def text(value: Any, most: int | None = 20_000) -> str:
+    """A stranger's text, of at most so many characters, as a file can hold it."""
+    return str(value)[:most].encode("utf-8", "replace").decode()
+
+
+def line(value: Any, most: int = 300) -> str:
+    """A stranger's text as one line that a terminal can show."""
+    words = " ".join(text(value, 20 * most).split())
+    return "".join(filter(str.isprintable, words))[:most]
+
+
 def encode(value: Any, other: Callable[[Any], dict], depth: int = DEPTH) -> Any:
     """A value as JSON. What is no plain data is left to other(value)."""
-    if value is None or isinstance(value, bool | str):
-        return value
     if isinstance(value, np.generic):
         value = value.item()
+    if value is None or isinstance(value, bool | str):
+        return value
     if isinstance(value, int | float):
         # Words: JSON has no nan, and a float is to be the same on both sides.
         word = float(value).hex() if isinstance(value, float) else str(int(value))
@@ -90,6 +102,8 @@ def _decode(data: dict, other: Callable[[dict], Any]) -> Any:
         raw = bytearray(base64.b64decode(body, validate=True))
         dtype, shape = DTYPES[data["dtype"]], [int(n) for n in data["shape"]]
         back = [data["order"].index(axis) for axis in range(len(shape))]
+        if len(raw) != math.prod(shape) * dtype.itemsize:  # before memory is taken
+            raise Garbled(f"{len(raw):,} bytes for the shape {shape}")
         if not raw:
             return torch.empty(shape, dtype=dtype).permute(back)
         flat = torch.frombuffer(raw, dtype=torch.uint8).view(dtype)

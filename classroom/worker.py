@@ -63,11 +63,18 @@ class Absent:
             raise ImportError(ABSENT.format(name.split(".")[0]))
 
 
+class Shell(InteractiveShell):
+    """IPython, with windows for pictures left out: `%matplotlib inline` is common."""
+
+    def enable_gui(self, gui=None) -> None:
+        pass
+
+
 class Worker:
     """One student's notebook, as it stands after the cells that were run."""
 
     def __init__(self):
-        self.shell = InteractiveShell.instance()
+        self.shell = Shell.instance()
         self.shell.colors = "nocolor"
         # A page is made of what a cell gives; nothing of it is printed twice.
         self.shell.display_trap.hook = self.show
@@ -83,11 +90,7 @@ class Worker:
 
     def keep(self, value: Any) -> dict:
         self.kept.append(value)
-        return {
-            "object": len(self.kept) - 1,
-            "type": type(value).__name__,
-            "callable": callable(value),
-        }
+        return {"object": len(self.kept) - 1, "type": type(value).__name__}
 
     def value(self, data: Any) -> Any:
         """The value of a request."""
@@ -170,7 +173,7 @@ def _small(data: dict) -> dict:
 
 def give_up_rights() -> None:
     """Set the limits for good, and become a user who owns nothing."""
-    for limit in ("AS", "NPROC", "FSIZE"):
+    for limit in ("AS", "NPROC", "FSIZE", "NOFILE"):
         size = int(os.environ.pop(f"LIMIT_{limit}"))
         resource.setrlimit(getattr(resource, f"RLIMIT_{limit}"), (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -220,8 +220,8 @@ def check_finite(step: int, loss: float, norm: float) -> None:
     """Raise a ValueError before an update that would put nan into every weight."""
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise ValueError(
-            f"step {step + 1}: the loss is {loss} and the norm of its gradients {norm}, "
-            "and both must be finite; the checkpoint is from before this step"
+            f"step {step + 1}: the loss is {loss} and the norm of its gradients is "
+            f"{norm}, and both must be finite; nothing of this step is kept"
         )
 
 

@@ -12,10 +12,18 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+from nbconvert.exporters import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbgrader import utils
+from nbgrader.api import Gradebook
+from nbgrader.server_extensions.formgrader.formgrader import FormgradeExtension
 
-from classroom import assemble, course
+from classroom import assemble, course, execute, report, sandbox
+from classroom import grade as grading
 from classroom.execute import (
+    ALONE,
+    SandboxedExecute,
     grade_id,
     is_test,
     passes,
@@ -23,9 +31,9 @@ from classroom.execute import (
     task_of,
     try_alone,
 )
-from classroom.grade import STUDENT, submissions
+from classroom.grade import STUDENT, Submission, grade_all, slips, submissions
 from classroom.mistakes import faults, graded, rounds, source, tasks
-from classroom.sandbox import Limits
+from classroom.sandbox import Limits, Lost
 
 NAMES = course.assignments()
 ROUNDS = [(name, number) for name in NAMES for number, _ in enumerate(rounds(name))]
@@ -63,13 +71,37 @@ def test_an_assignment_is_whole(name):
 def test_what_students_get_has_no_answers(name, tmp_path):
     course.release(tmp_path, [name])
     text = (tmp_path / "release" / name / f"{name}.ipynb").read_text(encoding="utf-8")
-    assert "SOLUTION" not in text and "HIDDEN TESTS" not in text
+    assert "SOLUTION" not in text and "HIDDEN" not in text
     released = nbformat.reads(text, 4).cells
+    hidden = set()
     for ours, theirs in zip(source(name).cells, released, strict=True):
         assert not theirs.get("outputs")
         if utils.is_solution(ours) and ours.cell_type == "code":
             assert "YOUR CODE HERE" in theirs.source
             assert "NotImplementedError" in theirs.source
+        if is_test(ours):
+            # The marker is searched for as a careless author may write it, too.
+            shown = re.split(r"(?im)^.*hidden\W*tests?.*$", ours.source)[0]
+            assert theirs.source.strip() == shown.strip()
+            hidden |= {task_of(ours)} if shown != ours.source else set()
+    assert hidden == {*tasks(name)}, "each task has hidden checks"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_object_is_near_to_nothing(name):
+    """It could say one shape, and then give a tensor that broadcasts to nothing."""
+
+    class Liar:
+        shape = (1, 1, 6)
+
+        def double(self):
+            return torch.zeros(0, 1, 6).double()
+
+    names = {}
+    exec(named(source(name), "setup").source, names)
+    if near := names.get("near"):
+        assert near(torch.ones(1, 1, 6), torch.ones(1, 1, 6).double())
+        assert not near(Liar(), torch.ones(1, 1, 6))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,15 +186,27 @@ def test_edited_and_deleted_tests_are_restored(released):
     ]
 
 
-def test_the_first_of_two_answers_counts(released):
-    def change(nb):
-        answer = named(nb, "t1")
-        answer.source = "first = 1"
-        nb.cells.append(nbformat.from_dict(dict(answer, source="second = 2")))
+def test_an_answer_that_was_split_is_used_whole(released):
+    """JupyterLab gives both halves of a cell the same name."""
+    nb = copy(released)
+    for name, second in (("t1", "second = 2"), ("t1-shape", "pass")):
+        at = nb.cells.index(named(nb, name))
+        nb.cells.insert(at + 1, nbformat.from_dict(dict(nb.cells[at], source=second)))
+    named(nb, "t1").source = "first = 1"
+    nb.cells = [assemble._plain(cell) for cell in nb.cells]
+    whole, found = assemble.assemble(source("ps2"), released, nb)
+    texts = [cell.source for cell in whole.cells]
+    at = texts.index("first = 1")
+    assert texts[at + 1] == "second = 2" and "pass" not in texts
+    assert found == [
+        "cell t1 stands there twice: both are used",
+        "cell t1-shape stands there twice: the original was used",
+    ]
 
-    texts, found = assembled(released, change)
-    assert texts["t1"] == "first = 1"
-    assert found == ["cell t1 stands there twice: the first one counts"]
+
+def test_text_that_no_file_can_hold_is_mended():
+    cell = new_code_cell("x = '\ud800'")
+    assert assemble._plain(cell).source == "x = '?'"
 
 
 def test_cells_that_a_student_adds_stay_in_their_place(released):
@@ -212,9 +256,119 @@ def test_only_names_are_names(tmp_path):
     for name in ("anna", "李明", "a b", "-x", ".hidden"):
         (tmp_path / name / "ps2").mkdir(parents=True)
     (tmp_path / "linked").symlink_to(tmp_path / "anna")
+    (tmp_path / "anna" / "ps2" / "ps2.ipynb").touch()
     found, left_out = submissions(tmp_path)
     assert [s.student for s in found] == ["anna"] and len(left_out) == 5
+    assert "it begins with a letter a-z or a digit" in left_out[0]
     assert STUDENT.fullmatch("li.ming@example.org")
+
+
+def test_a_notebook_in_the_wrong_place_is_named(tmp_path):
+    for path in ("anna/ps2.ipynb", "ben/PS2/ps2.ipynb", "cy/ps2/ps2 (1).ipynb"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    (tmp_path / "dora").mkdir()
+    found, left_out = submissions(tmp_path)
+    assert [s.student for s in found] == ["cy"]  # ps2 was handed in, and is empty
+    for line, words in zip(
+        left_out,
+        ["anna holds 'ps2.ipynb'", "ben holds 'PS2'", "ps2 holds 'ps2 (1).ipynb'",
+         "nothing at dora/ps1/ps1.ipynb, or ps2/ps2.ipynb, ..; dora holds nothing"],
+        strict=True,
+    ):  # fmt: skip
+        assert words in line
+
+
+def test_a_submission_came_when_its_file_was_written(tmp_path):
+    path = tmp_path / "ps2.ipynb"
+    path.touch()
+    os.utime(path, (86_400, 86_400))
+    found = slips(Submission("anna", "ps2", path))
+    assert found["timestamp.txt"] == "1970-01-02 00:00:00.000000 UTC"
+    path.unlink()
+    assert "timestamp.txt" not in slips(Submission("anna", "ps2", path))
+    path.with_name("timestamp.txt").write_text("2026-01-02 03:04:05 UTC")
+    found = slips(Submission("anna", "ps2", path))
+    assert found["timestamp.txt"] == "2026-01-02 03:04:05 UTC"
+
+
+def test_one_that_cannot_be_graded_stops_nobody(tmp_path, monkeypatch):
+    found = [Submission(name, "ps2", tmp_path / name) for name in ("aa", "zz")]
+
+    def grade(folder, submission, *_):
+        if submission.student == "aa":
+            raise ValueError("a surrogate,\n\ud800")
+        return []
+
+    monkeypatch.setattr(grading, "grade", grade)
+    told = [*grade_all(tmp_path, found, 30.0, False)]
+    assert told == [
+        (found[0], ["not graded: ValueError: a surrogate, ?"], False),
+        (found[1], [], True),
+    ]
+    again = [*grade_all(tmp_path, found, 30.0, False)]
+    assert [submission.student for submission, *_ in again] == ["aa"]
+
+
+def test_a_failure_of_nbgrader_is_told_in_a_line():
+    log = (
+        "[ERROR] Traceback (most recent call last):\n"
+        '  File "x.py", line 3, in f\n    g()\n'
+        "sqlite3.OperationalError: database is locked\n\n"
+        "[ERROR] Please see the above traceback for details.\n"
+    )
+    with pytest.raises(RuntimeError) as failed:
+        course.done({"success": False, "log": log}, "ps2")
+    assert str(failed.value) == (
+        "nbgrader failed on ps2: sqlite3.OperationalError: database is locked"
+    )
+
+
+def test_who_interrupts_nbgrader_interrupts_the_class():
+    with pytest.raises(KeyboardInterrupt):
+        course.done({"success": False, "error": "..\nKeyboardInterrupt\n"}, "ps2")
+
+
+def test_nbgrader_itself_grades_in_the_sandbox_or_not_at_all(tmp_path, monkeypatch):
+    """The formgrader's button "Autograde" uses this configuration, and nothing else."""
+    config = course.configuration(tmp_path)
+    first = config.Autograde.autograde_preprocessors[0]
+    assert first == "classroom.execute.SandboxedExecute"
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    with pytest.raises(sandbox.Refused):
+        SandboxedExecute().preprocess(new_notebook(), {})
+
+
+SCRIPTS = (
+    "**bold** s<sup>t</sup> [x](javascript:alert(1)) <img src=x onerror=alert(2)>\n\n"
+    "<script>alert(3)</script> <p id='t6'>here</p> <iframe src='//x'></iframe>"
+)
+
+
+def test_the_formgrader_shows_an_answer_and_runs_none_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(course.HERE))
+    monkeypatch.setenv("CLASS_FOLDER", str(tmp_path))
+    extension = FormgradeExtension()
+    extension.root_dir = str(tmp_path)
+    extension.initialize([])
+    answer = new_markdown_cell(SCRIPTS, metadata=source("ps2").cells[-1].metadata)
+    picture = {"image/png": '"><script>alert(4)</script>'}
+    outputs = [
+        new_output("display_data", picture),
+        new_output("error", ename="E", evalue=SCRIPTS, traceback=[SCRIPTS]),
+    ]
+    cells = [answer, new_markdown_cell(SCRIPTS), assemble.note([SCRIPTS]),
+             new_code_cell("1", outputs=outputs)]  # fmt: skip
+    known = dict.fromkeys(("assignment_id", "notebook_id", "student", "base_url"), "x")
+    known |= dict.fromkeys(("last_name", "first_name", "notebook_path"), "x")
+    html, _ = HTMLExporter(config=extension.config).from_notebook_node(
+        new_notebook(cells=cells),
+        resources=known | {"submission_id": "1", "index": 0, "total": 1},
+    )
+    assert html.count("<strong>bold</strong> s<sup>t</sup>") == 2
+    assert not re.search(
+        "<script>alert|<img[^>]*onerror|<p id=|<iframe|href=.javascript:", html
+    )
 
 
 def test_a_cell_that_breaks_things_costs_its_own_task(sandboxed):
@@ -223,14 +377,43 @@ def test_a_cell_that_breaks_things_costs_its_own_task(sandboxed):
     rules = Limits(seconds=20), [], False
     happened = run_notebook(nb, *rules)
     assert not all(map(passes, filter(is_test, nb.cells)))
-    try_alone(nb, *rules)
+    alone = try_alone(nb, *rules)
+    assert {"task": "t2", "what": ALONE} in alone
     said = {grade_id(c): [o for o in c.outputs if o.output_type == "error"]
             for c in nb.cells if is_test(c)}  # fmt: skip
     assert not any(said.values()), said
     assert {"task": "t1", "what": "replaced torch.softmax"} in happened
 
 
-# --- a class of twelve ----------------------------------------------------------------
+def test_what_happens_is_noted_and_what_is_too_much_left_out(sandboxed, monkeypatch):
+    monkeypatch.setattr(execute, "ROOM", 2_000)
+    codes = ("raise NotImplementedError('still empty')",
+             "raise NotImplementedError('for this dtype')",
+             "print('\\ud800' * 9_000)", "from torch.nn import LayerNorm")  # fmt: skip
+    nb = new_notebook(cells=[new_code_cell(code) for code in codes])
+    happened = run_notebook(nb, Limits(seconds=20), [], False)
+    assert [note["what"] for note in happened] == [
+        "its cell stopped with NotImplementedError: for this dtype",
+        "outputs beyond 2,000 characters are left out",
+        "names LayerNorm: does the text allow it?",
+    ]
+    assert nb.cells[1].outputs and not nb.cells[2].outputs
+
+
+def test_a_process_that_does_not_start_is_tried_again(monkeypatch):
+    tries = []
+
+    def start(*arguments):
+        tries.append(arguments)
+        raise Lost("it took longer than 120 s")
+
+    monkeypatch.setattr(execute, "Process", start)
+    with pytest.raises(Lost), execute.Run(Limits(), [], False):
+        pass
+    assert len(tries) == 2
+
+
+# --- a class of fifteen ---------------------------------------------------------------
 
 HOSTILE = {
     "endless": ("t3", "def causal_weights(x, t):\n    while True: pass"),
@@ -238,11 +421,19 @@ HOSTILE = {
     "bomb": ("t2", "import os\nwhile True: os.fork()"),
     "memory": ("t2", "bytearray(20 * 2**30)"),
     "loud": ("t4", "for _ in range(100_000): print('x' * 10_000)"),
-    "thief": ("t4", "exec(open('../source/ps2/ps2.ipynb').read())"),
+    "thief": ("t4", f"print(open({str(course.SOURCE / 'ps2/ps2.ipynb')!r}).read())"),
     "liar": ("t5", "class E:\n    def __eq__(s, o): return True\n"
                    "    def __ne__(s, o): return False\n"
                    "multiply_adds = table_bytes = E()"),
     "package": ("t4", "from llmcourse.attention import attention"),
+    "surrogate": ("t1", "print('\\ud800')\nraise ValueError('\\ud800')"),
+    "forger": ("t4", "import json, os, struct, sys\n"
+                     "data = json.dumps({'printed': 'many'}).encode()\n"
+                     "os.write(int(sys.argv[2]), struct.pack('>I', len(data)) + data)"),
+    "writer": ("t1", "def scores(keys, queries):\n"
+                     "    raise ValueError('=HYPERLINK(\"x\")\\n- t5: full points '\n"
+                     "                     '\\x1b[2J <script>alert(1)</script>')\n"
+                     "scores(1, 2)"),
 }  # fmt: skip
 POINTS = {"t1": 3, "t2": 4, "t3": 5, "t4": 4, "t5": 2}
 
@@ -258,7 +449,7 @@ def command(*words) -> str:
 
 @pytest.fixture(scope="module")
 def graded_class(tmp_path_factory, released, sandboxed):
-    """Twelve students, graded from end to end; (the class's folder, submissions)."""
+    """A class, graded from end to end; (the class's folder, submissions)."""
     folder = tmp_path_factory.mktemp("class")
     handed_in = folder / "handed-in"
     answers = {
@@ -275,7 +466,7 @@ def graded_class(tmp_path_factory, released, sandboxed):
         "untouched": {},
         **{name: answers | {task: code} for name, (task, code) in HOSTILE.items()},
     }
-    assert len(students) == 12
+    assert len(students) == 15
     for student, given in students.items():
         nb = copy(released)
         for cell in nb.cells:
@@ -285,7 +476,7 @@ def graded_class(tmp_path_factory, released, sandboxed):
         nbformat.write(nb, path)
     rules = ("--class", folder / "results", "--seconds", 6)
     printed = command("classroom.grade", handed_in, *rules)
-    assert "12 graded, 0 unchanged" in printed
+    assert "15 graded, 0 unchanged" in printed
     command("classroom.report", *rules[:2])
     command("classroom.feedback", *rules[:2])
     return folder / "results", handed_in
@@ -306,7 +497,7 @@ def points(of: dict) -> dict[str, float]:
 
 
 def test_everybody_gets_what_they_earned(table):
-    assert len(table) == 12
+    assert len(table) == 15
     assert points(table["right"]) == POINTS
     assert points(table["untouched"]) == dict.fromkeys(POINTS, 0.0)
     lost = points(table["partial"])
@@ -326,34 +517,87 @@ def test_hostile_code_costs_its_own_points_and_is_named(student, table):
 
 def test_feedback_names_the_mistake_and_needs_no_network(graded_class):
     pages = sorted((graded_class[0] / "feedback").glob("*/ps2/ps2.html"))
-    assert len(pages) == 12
+    assert len(pages) == 15
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r'(src|<link[^>]*href)="(https?:)?//', text)
         assert "<script" not in text and "&lt;p&gt;" not in text
+    written = (graded_class[0] / "feedback/writer/ps2/ps2.html").read_text("utf-8")
+    assert "&lt;script&gt;alert(1)" in written
+    assert not re.search(r"<li>\s*t5: full", written)  # its own line stays one line
     wrong = (graded_class[0] / "feedback/wrong/ps2/ps2.html").read_text("utf-8")
     for ms in mistakes("ps2").MISTAKES.values():
         assert next(iter(ms.values())).says in wrong
 
 
+def test_no_cell_of_the_table_is_a_formula(table):
+    assert table["writer"]["t1"]["says"].startswith("'=HYPERLINK")
+    happened = table["writer"]["t1"]["happened"]
+    assert "full points" in happened and happened.isprintable()
+
+
 def test_the_report_counts_and_draws(graded_class):
     text = (graded_class[0] / "report.html").read_text(encoding="utf-8")
-    assert "12 students" in text and '<svg role="img" aria-label="t1: ' in text
+    assert "15 students" in text and '<svg role="img" aria-label="t1: ' in text
     assert "replaced" not in text and "its cell stopped with ImportError" in text
+
+
+def give_points(folder, students):
+    """What a teacher does in the formgrader."""
+    with Gradebook(f"sqlite:///{folder}/gradebook.db", "tokens-to-text") as gradebook:
+        for student in students:
+            given = gradebook.find_grade("t6", "ps2", "ps2", student)
+            given.manual_score, given.needs_manual_grade = 2.0, False
+        gradebook.db.commit()
 
 
 def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     folder, handed_in = graded_class
     rules = ("--class", folder, "--seconds", 6)
-    assert "0 graded, 12 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "0 graded, 15 unchanged" in command("classroom.grade", handed_in, *rules)
+    give_points(folder, ["right", "partial"])
     (folder / "state/right/ps2.json").unlink()  # as if it had been interrupted there
     path = handed_in / "partial" / "ps2" / "ps2.ipynb"
     nb = nbformat.read(path, 4)
     named(nb, "t3").source = "causal_weights = None"
+    named(nb, "t6").source = "Another answer."
     nbformat.write(nb, path)
-    assert "2 graded, 10 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "2 graded, 13 unchanged" in command("classroom.grade", handed_in, *rules)
+    read = {row.student: row for row in report.rows(folder) if row.task == "t6"}
+    assert read["right"].points == read["partial"].points == 2
+    assert read["partial"].open and not read["right"].open  # the same text was read
     told = json.loads((folder / "state/right/ps2.json").read_text())["told"]
     assert told == []
+
+
+def test_one_that_could_not_be_graded_is_in_the_report(graded_class):
+    folder, _ = graded_class
+    place = folder / "autograded" / "untouched"
+    place.rename(folder / "hidden")  # nbgrader removes it
+    try:
+        (row,) = [r for r in report.rows(folder) if r.student == "untouched"]
+        assert row.happened == "not graded" and row.open
+        assert "14 students" in report.page(report.rows(folder))
+        assert "<td>not graded</td>" in report.page([row])
+    finally:
+        (folder / "hidden").rename(place)
+
+
+def test_an_assignment_that_was_graded_keeps_its_cells(
+    graded_class, tmp_path, monkeypatch
+):
+    folder, _ = graded_class
+    course.release(folder, ["ps2"])  # nothing has changed
+    nb = source("ps2")
+    new = nbformat.from_dict(copy(nb).cells[-1])
+    new.id = new.metadata.nbgrader.grade_id = "t6-new"
+    nb.cells.append(new)
+    (tmp_path / "ps2").mkdir()
+    nbformat.write(nb, tmp_path / "ps2" / "ps2.ipynb")
+    monkeypatch.setattr(course, "SOURCE", tmp_path)
+    with pytest.raises(course.Changed, match=r"gained or lost cells \(t6-new\)"):
+        course.release(folder, ["ps2"])
+    assert (folder / "release" / "ps2" / "ps2.ipynb").exists()
 
 
 def test_no_folder_of_submissions_is_an_error(tmp_path):

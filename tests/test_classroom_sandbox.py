@@ -52,7 +52,7 @@ def test_views_gradients_and_arrays_arrive_as_tensors():
     assert torch.equal(
         across(np.arange(6).reshape(2, 3).T), torch.arange(6).view(2, 3).T
     )
-    assert across(np.float64(0.5)) == 0.5
+    assert across(np.float64(0.5)) == 0.5 and across(np.bool_(True)) is True
 
 
 def test_what_is_no_data_is_left_to_the_caller():
@@ -71,7 +71,8 @@ def test_what_is_no_data_is_left_to_the_caller():
      {"tensor": "!", "dtype": "int8", "shape": [1], "order": [0]}, {"number": "x"},
      {"tensor": "", "dtype": "int8", "shape": [-1], "order": [0]}, {"dict": [1]},
      {"tensor": "AA==", "dtype": "int8", "shape": [1], "order": [3]}, {"list": 5},
-     {"dtype": "pickle"}],
+      {"dtype": "pickle"},
+     {"tensor": "", "dtype": "float32", "shape": [10**9], "order": [0]}],
     ids=str,
 )  # fmt: skip
 def test_garbage_is_refused(data):
@@ -137,6 +138,11 @@ def test_prints_are_cut(process):
     assert len(reply["stdout"]) <= 20_000 and reply["printed"] == 2000 * 10_001
 
 
+def test_magics_for_pictures_do_not_stop_a_cell(process):
+    reply = process.run("%matplotlib inline\ndrawn = 1")
+    assert "error" not in reply and process.run("drawn")["result"]
+
+
 def test_what_is_replaced_is_noticed(process):
     assert process.run("torch.allclose = lambda *a, **k: True")["changed"] == [
         "torch.allclose"
@@ -157,6 +163,8 @@ def test_what_is_replaced_is_noticed(process):
         ("import llmcourse", "llmcourse is not there"),
         ("import classroom.grade", "No module named"),
         ("import os; os.kill(1, 9); os.setuid(0)", "not permitted"),
+        ("open('/dev/shm/x', 'w')", "Read-only file system"),
+        ("import os\nfor _ in range(99): os.memfd_create('x')", "Too many open files"),
     ],
 )
 def test_what_cannot_be_done_is_an_error(process, code, says):
@@ -171,7 +179,6 @@ def test_what_cannot_be_done_is_an_error(process, code, says):
         ("import os; os._exit(0)", "the process ended"),
         ("import sys; sys.exit = None\nimport ctypes; ctypes.string_at(0)", "ended"),
         ("import os\nwhile True: os.fork()", "GiB|longer|ended"),
-        ("import signal, time\nsignal.signal(15, print)\ntime.sleep(60)", "longer"),
         ("import os\nfor fd in range(3, 30):\n    try: os.write(fd, b'{}' * 999)\n"
          "    except OSError: pass", "the answer was"),
     ],
@@ -183,6 +190,68 @@ def test_what_never_ends_is_ended(sandboxed, code, says):
     with pytest.raises(Lost, match=says):  # and it says so again
         process.run("1")
     assert process.process.poll() is not None
+
+
+def test_who_only_waits_is_ended(sandboxed):
+    process = Process(Limits(seconds=1), [])
+    with pytest.raises(Lost, match="longer than 4 s of waiting"):
+        process.run("import signal, time\nsignal.signal(15, print)\ntime.sleep(60)")
+
+
+def test_memory_is_watched(sandboxed):
+    """The limit of the address space leaves room for torch, and lets this through."""
+    process = Process(Limits(seconds=20, memory=sandbox.GIB), [])
+    with pytest.raises(Lost, match="GiB, of 1 GiB"):
+        process.run("x = bytearray(3 * 2**29)\nimport time\ntime.sleep(60)")
+
+
+FORGE = (
+    "import json, os, struct, sys, time\n"
+    "data = json.dumps({}).encode()\n"
+    "os.write(int(sys.argv[2]), struct.pack('>I', len(data)) + data)\n"
+    "time.sleep(1000)"
+)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{"printed": "many"}, {"printed": float("inf")}, {"changed": 5}, {"changed": [5]},
+     {"error": "x"}, {"shown": 5}, {"shown": [5]}, {"result": {}}],
+    ids=str,
+)  # fmt: skip
+def test_a_reply_of_another_form_is_garbled(reply):
+    assert not sandbox.well_formed(reply)
+    assert sandbox.well_formed({"stdout": "x", "shown": [{"text/plain": "x"}]})
+
+
+def test_a_forged_reply_ends_the_process(sandboxed):
+    process = Process(Limits(seconds=3), [])
+    with pytest.raises(Lost, match="garbled"):
+        process.run(FORGE.format("{'printed': 'many'}"))
+    assert process.process.poll() is not None and process.target.closed
+
+
+def test_who_does_not_read_does_not_hold_the_grader(sandboxed):
+    process = Process(Limits(seconds=1), [])
+    process.run(FORGE.format("{}"))
+    with pytest.raises(Lost, match="longer than 4 s of waiting"):
+        process.run("#" + "x" * 200_000)  # more than a pipe holds
+
+
+def test_all_cells_together_have_a_limit(sandboxed):
+    process = Process(Limits(seconds=5), [], spent=101)
+    with pytest.raises(Lost, match="all cells together took longer than 100 s"):
+        process.run("1")
+    assert process.exhausted
+
+
+def test_an_error_is_cut_outside():
+    failed = Failed({"ename": "E" * 10**6, "evalue": "\ud800" * 10**6})
+    assert failed.reply == {"ename": "E" * 200, "evalue": "?" * 2_000, "traceback": ""}
+
+
+def test_a_line_of_a_stranger_is_one_line():
+    assert wire.line("a\n- b\x1b]0;c\x07\ud800 d") == "a - b]0;c? d"
 
 
 # --- the judge ------------------------------------------------------------------------
@@ -230,6 +299,17 @@ def test_an_object_that_is_equal_to_all_is_not(process):
     assert errors(Judge(process).run("assert answer == 5, 'not five'")) == ["not five"]
 
 
+def test_a_test_may_name_an_error(process):
+    test = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    print(error)"
+    assert errors(Judge(process).run(test)) == []
+
+
+def test_a_message_that_no_file_can_hold_is_mended(process):
+    process.run("answer = '\\ud800'")
+    (said,) = errors(Judge(process).run("assert answer == 5, f'not {answer}'"))
+    assert said == "not ?"
+
+
 def test_an_endless_iterator_ends(process, monkeypatch):
     monkeypatch.setattr("classroom.judge.LONGEST", 50)
     process.run("import itertools\nendless = itertools.count()")
@@ -245,3 +325,16 @@ def test_without_bubblewrap_it_refuses(monkeypatch):
     with pytest.raises(sandbox.Refused, match="--unsafe"):
         sandbox.check()
     sandbox.check(unsafe=True)
+
+
+def test_where_apparmor_forbids_it_the_way_out_is_said(monkeypatch, tmp_path):
+    switch = tmp_path / "apparmor"
+    switch.write_text("1\n")
+    monkeypatch.setattr(sandbox, "APPARMOR", switch)
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: name)
+    monkeypatch.setattr(sandbox, "_jail", lambda limits: ["false"])
+    with pytest.raises(sandbox.Refused, match="sysctl -w kernel.apparmor_restrict"):
+        sandbox.check()
+    switch.write_text("0\n")
+    with pytest.raises(sandbox.Refused, match="sandbox here: . On a machine"):
+        sandbox.check()

@@ -1,8 +1,13 @@
 """Pocket's tokenizer, packing and training: lossless, seeded, resumable, shared."""
 
+import copy
 import itertools
+import os
 import random
 import shutil
+import subprocess
+import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +18,7 @@ import torch.multiprocessing as mp
 
 from llmcourse.model import CausalLM
 from pocket import train as train_module
+from pocket.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from pocket.initial import initialise
 from pocket.packing import NOT_A_TARGET, Batch, batches, columns, lesson, pack
 from pocket.tokenizer import SPECIALS, cut, sample, save_tokenizer, train_tokenizer
@@ -25,6 +31,9 @@ from pocket.train import (
     make_optimizer,
     tokenizer_at,
     train,
+    train_step,
+    uses_bfloat16,
+    warn_of_warmup,
 )
 
 TINY = replace(
@@ -280,6 +289,105 @@ def test_parts_of_a_step_add_up_to_the_step(tokenizer, tmp_path):
     assert one == pytest.approx(two, rel=1e-4)
 
 
+def test_a_step_in_bfloat16_is_near_the_one_in_float32(tokenizer):
+    batch = next(batches(tokenizer, 0, rows=4, length=64, joined=0.0))
+
+    def step(bfloat16: bool) -> tuple[float, torch.Tensor]:
+        model = CausalLM(TINY)
+        initialise(model, 0)
+        recipe = replace(RECIPE, bfloat16=bfloat16)
+        loss = train_step(model, make_optimizer(model, recipe), batch, 0, recipe)
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        return loss, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    (loss, weights), (exact, exact_weights) = step(True), step(False)
+    assert loss != exact and loss == pytest.approx(exact, rel=1e-3)
+    assert not torch.equal(weights, exact_weights)
+    # Adam's first step moves a weight by the rate at most, up or down.
+    most = 2.01 * learning_rate_at(0, RECIPE)
+    torch.testing.assert_close(weights, exact_weights, rtol=0, atol=most)
+
+
+def test_auto_goes_on_in_what_the_training_began_in(tokenizer, tmp_path, monkeypatch):
+    path = tmp_path / "a.pt"
+    for faster in (True, False):
+        monkeypatch.setattr(train_module, "bfloat16_is_faster", lambda _, f=faster: f)
+        assert uses_bfloat16("auto", path) is faster
+    for began in (True, False):
+        recipe = replace(RECIPE, bfloat16=began)
+        monkeypatch.setattr(
+            train_module, "bfloat16_is_faster", lambda _, b=began: not b
+        )
+        train(recipe, tokenizer, path, until=1, quiet=True)
+        assert uses_bfloat16("auto", path) is began
+        assert uses_bfloat16("bfloat16", path) and not uses_bfloat16("float32", path)
+        path.unlink()
+
+
+def test_a_loss_that_is_nan_is_not_saved(tokenizer, tmp_path):
+    path = tmp_path / "a.pt"
+    wild = replace(RECIPE, learning_rate=1e30, embedding_learning_rate=1e30)
+    with pytest.raises(ValueError, match="step 2: the loss is nan and the norm"):
+        train(wild, tokenizer, path, every=1, quiet=True)
+    assert len(read_checkpoint(path)["losses"]) == 1
+
+
+def test_gradients_that_are_nan_leave_the_weights(tokenizer, monkeypatch):
+    def blind(model, batch):
+        return 0 * sum(p.sum() for p in model.parameters()).mul(0).sqrt() + 3.0
+
+    model = CausalLM(TINY)
+    initialise(model, 0)
+    before = copy.deepcopy(model.state_dict())
+    batch = next(batches(tokenizer, 0, rows=4, length=64, joined=0.0))
+    monkeypatch.setattr(train_module, "loss_of", blind)
+    with pytest.raises(ValueError, match=r"step 8: the loss is [\d.]+ and .* nan,"):
+        train_step(model, make_optimizer(model, RECIPE), batch, 7, RECIPE)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def checkpoint_with(tmp_path: Path, threads: list):
+    """A function that loads a checkpoint made with `threads`, with others."""
+    model = CausalLM(TINY)
+    optimizer, path = make_optimizer(model, RECIPE), tmp_path / "a.pt"
+    header = {"recipe": {"seed": 0}, "corpus": "some", "threads": threads}
+    save_checkpoint(path, model, optimizer, header, [2.0, 1.0])
+    return lambda now: load_checkpoint(
+        path, model, optimizer, header | {"threads": now}
+    )
+
+
+@pytest.mark.parametrize("now", [[2, 1, "cpu"], [1, 2, "cpu"], [1, 1, "cuda"]])
+def test_other_threads_processes_and_devices_are_told(tmp_path, now):
+    load = checkpoint_with(tmp_path, [1, 1, "cpu"])
+    with pytest.warns(UserWarning) as told:
+        assert load(now) == [2.0, 1.0]
+    assert f"[1, 1, 'cpu'], now they are {now}" in str(told[0].message)
+
+
+def test_a_checkpoint_that_names_no_device_goes_on(tmp_path):
+    load = checkpoint_with(tmp_path, [1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load([1, 1, "cpu"]) == [2.0, 1.0]
+    with pytest.warns(UserWarning, match="now they are"):
+        load([2, 1, "cpu"])
+
+
+def test_a_checkpoint_says_its_threads_processes_and_device(tokenizer, tmp_path):
+    train(RECIPE, tokenizer, tmp_path / "a.pt", until=1, quiet=True)
+    assert read_checkpoint(tmp_path / "a.pt")["threads"] == [1, 1, "cpu"]
+
+
+def test_a_checkpoint_past_the_last_step_is_refused(tokenizer, tmp_path):
+    path = tmp_path / "a.pt"
+    _, losses = train(RECIPE, tokenizer, path, until=2, quiet=True)
+    with pytest.raises(ValueError, match="a.pt is at step 2, past 1$"):
+        train(RECIPE, tokenizer, path, until=1, quiet=True)
+    assert train(RECIPE, tokenizer, path, until=2, quiet=True)[1] == losses
+
+
 def plain_steps(model, recipe):
     """Adam and clipping hide the size of a gradient; plain steps show it."""
     return torch.optim.SGD(model.parameters(), lr=0.1)
@@ -309,6 +417,78 @@ def test_two_processes_share_a_step(tokenizer, tmp_path, monkeypatch):
     weights = torch.load(tmp_path / "shared.pt")["model"]
     for name, tensor in alone.state_dict().items():
         torch.testing.assert_close(weights[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+# What torchrun starts: `main` for a tiny model. The first process copies its folder as
+# it is after step 2, which is what a training stopped there leaves; `main` goes on with
+# the copy in the same processes, since to start them takes most of the time.
+TORCHRUN = """
+import shutil, sys
+from pathlib import Path
+import torch.distributed as dist
+folder, tests = sys.argv[1:]
+sys.path.insert(0, tests)
+from test_pocket_training import TINY
+from pocket import checkpoint, tokenizer, train as module
+
+def save(path, model, optimizer, header, losses):
+    checkpoint.save_checkpoint(path, model, optimizer, header, losses)
+    if len(losses) == 2:
+        shutil.copytree(path.parent, folder + "/stopped")
+
+def noted(recipe, *args):
+    Path(folder, f"dtype{dist.get_rank()}").write_text(str(recipe.bfloat16))
+    return train(recipe, *args, every=1, quiet=True)
+
+train, module.train = module.train, noted
+module.SHAPE, module.save_checkpoint = TINY, save
+module.sample = lambda seed, count: tokenizer.sample(seed, 300)
+module.bfloat16_is_faster = lambda device: dist.get_rank() > 0
+module.digest = lambda tokenizer, seed: "some texts"  # slow, and tested elsewhere
+module.draw_losses = lambda losses, path: None
+destroy, dist.destroy_process_group = dist.destroy_process_group, lambda: None
+for work in ("/whole", "/stopped"):
+    sys.argv[1:] = ["--steps", "4", "--work", folder + work]
+    module.main()
+    dist.init_process_group = lambda: None  # processes can meet only once
+destroy()
+"""
+
+
+def torchrun(script: Path, *args: str) -> str:
+    """Start two processes of a script on the CPU; returns what they complain of."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", script, *args]
+    root = str(Path(__file__).parent.parent)
+    alone = {"LLMCOURSE_DEVICE": "cpu", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": root}
+    env = os.environ | alone | {"OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=env, stderr=pipe, text=True) as process:
+        try:
+            _, said = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # torchrun then ends its processes too
+            raise
+    assert process.returncode == 0, said[-3000:]
+    return said
+
+
+def test_torchrun_goes_on_where_it_was_stopped(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(TORCHRUN, encoding="utf-8")
+    said = torchrun(script, str(tmp_path), str(Path(__file__).parent))
+    whole, resumed = (
+        read_checkpoint(tmp_path / work / "checkpoint.pt")
+        for work in ("whole", "stopped")
+    )
+    assert resumed["losses"] == whole["losses"] and len(whole["losses"]) == 4
+    assert resumed["threads"] == whole["threads"] == [1, 2, "cpu"]
+    for name, tensor in whole["model"].items():
+        assert torch.equal(tensor, resumed["model"][name]), name
+    assert (tmp_path / "stopped/model/model.safetensors").exists()
+    # What the first process finds faster is what both compute in.
+    assert [(tmp_path / f"dtype{rank}").read_text() for rank in (0, 1)] == ["False"] * 2
+    assert "4 steps end in the warm-up of 1000" in said
 
 
 def test_another_recipe_another_corpus_and_a_cut_checkpoint_are_refused(
@@ -369,6 +549,45 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tokenizer, tmp_path):
 def test_numbers_below_one_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} is 0, and must be positive"):
         replace(RECIPE, **{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("joined", 2, "joined is 2, and must be from 0 to 1"),
+        ("joined", -0.1, "joined is -0.1, and must be from 0 to 1"),
+        ("joined", float("nan"), "joined is nan, and must be from 0 to 1"),
+        ("lists", -1, "lists is -1, and must not be negative"),
+    ],
+)
+def test_shares_and_counts_out_of_range_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        replace(RECIPE, **{name: value})
+
+
+@pytest.mark.parametrize("threads", ["0", "-2"])
+def test_threads_below_one_are_refused(threads, monkeypatch, tmp_path, capsys):
+    def never(*args):
+        raise AssertionError("the training began")
+
+    work = tmp_path / "work"
+    monkeypatch.setattr(train_module, "tokenizer_at", never)
+    words = ["train", f"--threads={threads}", "--work", str(work), "--dtype", "float32"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        train_module.main()
+    assert f"--threads is {threads}, and must be positive" in capsys.readouterr().err
+    assert not work.exists()
+
+
+def test_steps_that_end_in_the_warm_up_are_told():
+    short = Recipe(steps=100, warmup_steps=50, embedding_warmup_steps=101)
+    with pytest.warns(UserWarning, match="100 steps end in the warm-up of 101"):
+        warn_of_warmup(short)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_warmup(replace(short, embedding_warmup_steps=100))
+        warn_of_warmup(Recipe())
 
 
 def test_the_rate_rises_and_falls():

@@ -65,9 +65,7 @@ def faults(name: str, made: dict[str, tuple[str, Mistake]]) -> list[str]:
     said = graded(name, {task: m.code for task, (_, m) in made.items()})
     found = []
     for task, (title, mistake) in made.items():
-        checks = {
-            check: text for check, text in said.items() if task_of_check(check) == task
-        }
+        checks = {check: text for check, text in said.items() if task_of(check) == task}
         lost = [check for check, text in checks.items() if text]
         if lost != mistake.lost.split():
             found.append(f"{task}, {title}: lost {lost}, not {mistake.lost.split()}")
@@ -75,10 +73,6 @@ def faults(name: str, made: dict[str, tuple[str, Mistake]]) -> list[str]:
         if mistake.says not in first:
             found.append(f"{task}, {title}: it says {first!r}, not {mistake.says!r}")
     for check, text in said.items():
-        if text and task_of_check(check) not in made:
+        if text and task_of(check) not in made:
             found.append(f"{check} fails without a mistake: {text!r}")
     return found
-
-
-def task_of_check(check: str) -> str:
-    return check.split("-")[0]

@@ -301,6 +301,8 @@ def attention(q, k, v):
     return torch.stack(rows)
 """,
         """
+%matplotlib inline
+
 def attention(q, k, v):
     table = (q @ k.T * q.shape[1] ** -0.5).exp().tril()
     return table / table.sum(-1, keepdim=True) @ v

@@ -410,6 +410,11 @@ def attend(q, keys, values):
             "t5-kept",
             "that is one layer",
         ),
+        "zeros": Mistake(
+            "bytes_per_token, bytes_read = 0, 0",
+            "t5-kept t5-read",
+            "2 (key, value) * layers",
+        ),
         "each query head reads": Mistake(
             "bytes_per_token, bytes_read = 163_840, 4 * 2_621_440_000",
             "t5-read",

@@ -67,9 +67,14 @@ MISTAKES = {
             "returns the whole memory",
         ),
         "no room left, and no word": Mistake(
-            but(CACHE, 'raise ValueError("full")', "pass"),
+            but(CACHE, "if end > len", "if start < len(self.memory) < end > len"),
             "t1-full",
             "lost without a word",
+        ),
+        "another error": Mistake(
+            but(CACHE, 'raise ValueError("full")', 'raise KeyError("full")'),
+            "t1-full",
+            "raise a ValueError",
         ),
         "counted before it is refused": Mistake(
             but(
