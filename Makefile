@@ -155,9 +155,11 @@ bench: $(READY)
 # which makes a training step on a CPU half as fast again. Elsewhere they do nothing.
 pocket: $(READY)
 	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
-	  $(PY) -m pocket.train --out llmcourse/data/pocket
-	cp build/pocket/loss.svg pocket/
-	$(PY) -m pocket.evaluate --json pocket/results.json --samples pocket/samples.txt
+	  $(PY) -m pocket.train
+	$(PY) -m pocket.evaluate --model build/pocket/model \
+	  --json build/pocket/results.json --samples build/pocket/samples.txt
+	cp build/pocket/model/* llmcourse/data/pocket/
+	cp build/pocket/loss.svg build/pocket/results.json build/pocket/samples.txt pocket/
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache llmcourse.egg-info

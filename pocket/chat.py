@@ -189,7 +189,7 @@ def talk(draw: Draw, language: str) -> list[tuple[str, str]]:
 # Every kind of conversation, the more frequent ones more than once.
 CONVERSATIONS = [
     *[partial(styled, language=x) for x in ("en", "zh", "en", "zh", "en", "zh")],
-    *[partial(formatted, language=x) for x in ("en", "zh", "en", "zh")],
+    *[partial(formatted, language=x) for x in ("en", "zh", "en", "zh", "en", "zh")],
     *[partial(talk, language=x) for x in ("en", "zh")],
     worked,
     worked,
@@ -203,4 +203,4 @@ def chat(draw: Draw) -> str:
     return as_text(draw.one(CONVERSATIONS)(draw))
 
 
-MAKERS = {"chat": (20, chat)}
+MAKERS = {"chat": (26, chat)}

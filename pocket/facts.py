@@ -108,4 +108,4 @@ def fact(draw: Draw) -> str:
     return ("" if first.language == "zh" else " ").join(said)
 
 
-MAKERS = {"fact": (54, fact)}
+MAKERS = {"fact": (62, fact)}

@@ -37,7 +37,7 @@ def sketch_induction(model: CausalLM, generator: torch.Generator) -> None:
     Induction is a pair of heads in two layers (Olsson et al. 2022): the first writes
     beside each token which one stood before it, the second looks for the places where
     that was the token at hand, and says what stands there. Left to chance, a model of
-    this size looks for them for a long time (the model card has the figures).
+    this size looks for them for a long time.
 
     Raises:
         ValueError: if the model has a single layer.

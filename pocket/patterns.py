@@ -84,19 +84,14 @@ SHOTS = {
     "number": ("numbers", 0, 1),
     "young animal": ("animals", 0, 3),
 }
-# To say the word again is a task for each word: no word alone tells which task it is.
-AGAIN = {
-    f"again, {name}, {cell}": (name, cell, cell)
-    for name, cell in dict.fromkeys((row[0], row[1]) for row in SHOTS.values())
-}
 OFTEN = ["english to chinese", "chinese to english", "opposite", "plural"]
-TASKS = [*SHOTS, *OFTEN, *AGAIN]
+TASKS = [*SHOTS, *OFTEN]
 
 
 @cache
 def pairs(task: str) -> tuple[tuple[str, str], ...]:
     """The questions and answers of a task; opposites are asked both ways."""
-    name, question, answer = (SHOTS | AGAIN)[task]
+    name, question, answer = SHOTS[task]
     found = [(row[question], row[answer]) for row in table(f"tables/{name}.txt")]
     if task.startswith("opposite"):
         found += [(b, a) for a, b in found]
@@ -104,17 +99,19 @@ def pairs(task: str) -> tuple[tuple[str, str], ...]:
 
 
 def listed(draw: Draw, pair: tuple[str, str]) -> bool:
-    """Whether lists of this split may show a pair."""
+    """Whether lists of this split that do not say their rule may show a pair."""
     return draw.accepts("", "list|" + "|".join(sorted(pair)))
 
 
-def shots(draw: Draw, task: str, count: int) -> list[tuple[str, str]]:
-    """Different pairs of a task that lists of this split may show."""
+def shots(
+    draw: Draw, task: str, count: int, named: bool = False
+) -> list[tuple[str, str]]:
+    """Different pairs of a task; a list that is named may show them all."""
     chosen: list[tuple[str, str]] = []
     for _ in range(TRIES):
         pair = draw.one(pairs(task))
         new = not any(set(pair) & set(other) for other in chosen)
-        if new and listed(draw, pair):
+        if new and (named or listed(draw, pair)):
             chosen.append(pair)
         if len(chosen) == count:
             return chosen
@@ -124,17 +121,50 @@ def shots(draw: Draw, task: str, count: int) -> list[tuple[str, str]]:
 # What a list may say at its head, and what a line may ask instead of a bare word: the
 # words in which facts are told, so that a list and a sentence call for one memory.
 NAMED = {
-    "english to chinese": ("Each word in Chinese:", "the Chinese word for {}"),
-    "chinese to english": ("每个词的英文：", "{}的英文"),
-    "opposite": ("The opposite of each word:", "the opposite of {}"),
-    "opposite, chinese": ("每个词的反义词：", "{}的反义词"),
-    "plural": ("The plural of each word:", "the plural of {}"),
-    "past": ("The past of each verb:", "the past of {}"),
-    "comparative": ("The comparative of each word:", "the comparative of {}"),
-    "capital": ("The capital of each country:", "the capital of {}"),
-    "capital, chinese": ("每个国家的首都：", "{}的首都"),
-    "number": ("Each number in words:", "the number {} in words"),
-    "young animal": ("The baby of each animal:", "the word for a baby {}"),
+    "english to chinese": (
+        ("Each word in Chinese:", "English to Chinese:", "Say it in Chinese:"),
+        ("the Chinese word for {}", "{} in Chinese"),
+    ),
+    "chinese to english": (
+        ("每个词的英文：", "中文翻译成英文：", "用英文说："),
+        ("{}的英文", "{}用英文说"),
+    ),
+    "opposite": (
+        ("The opposite of each word:", "Opposites:", "Say the opposite:"),
+        ("the opposite of {}", "opposite of {}"),
+    ),
+    "opposite, chinese": (
+        ("每个词的反义词：", "反义词：", "反过来说："),
+        ("{}的反义词", "和{}相反的词"),
+    ),
+    "plural": (
+        ("The plural of each word:", "Plurals:", "More than one:"),
+        ("the plural of {}", "more than one {}"),
+    ),
+    "past": (
+        ("The past of each verb:", "Past forms:", "It happened yesterday:"),
+        ("the past of {}", "{} in the past"),
+    ),
+    "comparative": (
+        ("The comparative of each word:", "Comparatives:", "Say the comparative:"),
+        ("the comparative of {}", "comparative of {}"),
+    ),
+    "capital": (
+        ("The capital of each country:", "Capitals:", "Country and capital:"),
+        ("the capital of {}", "capital of {}"),
+    ),
+    "capital, chinese": (
+        ("每个国家的首都：", "首都：", "国家和首都："),
+        ("{}的首都", "{}，首都"),
+    ),
+    "number": (
+        ("Each number in words:", "Numbers in words:", "Spell the number:"),
+        ("the number {} in words", "{} in words"),
+    ),
+    "young animal": (
+        ("The baby of each animal:", "Baby animals:", "Animals and their young:"),
+        ("the word for a baby {}", "a baby {}"),
+    ),
 }
 
 
@@ -145,11 +175,14 @@ def few_shot(draw: Draw) -> str:
     each line.
     """
     task, mark = draw.one(TASKS), draw.one(SEPARATORS)
-    head, phrase = NAMED.get(task, ("", "{}"))
-    head = head + "\n" if head and draw.chance(0.25) else ""
-    if not draw.chance(0.3):
-        phrase = "{}"
-    found = shots(draw, task, draw.whole(2, 8 if phrase == "{}" else 4))
+    heads, phrases_of = NAMED[task]
+    place, head, phrase = draw.whole(0, 3), "", "{}"
+    if place == 0:
+        head = draw.one(heads) + "\n"
+    elif place == 1:
+        phrase = draw.one(phrases_of)
+    named = place < 2
+    found = shots(draw, task, draw.whole(1 if named else 2, 6 if named else 8), named)
     lines = [f"{phrase.format(a)}{mark}{b}" for a, b in found]
     return head + draw.one(JOINTS).join(lines)
 

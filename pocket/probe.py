@@ -3,7 +3,9 @@
 For every word with two senses and one spelling, held-out texts of both senses are read
 and the hidden state at the word is taken after every layer. The word is one token
 there, the same in both senses, so its embedding knows nothing. Texts from half of the
-frames fit a linear map (ridge regression onto -1 and 1), those from the others test it.
+frames fit one linear map for all words (ridge regression onto -1 for the first sense of
+the file, 1 for the second), those from the others test it; then the other way round.
+With random weights the same probe tells what the words before give away.
 """
 
 import torch
@@ -62,49 +64,52 @@ def spelled(word: str) -> str:
     return written
 
 
-def fitted(x: Tensor, y: Tensor, ridge: float = 1.0) -> Tensor:
-    """The weights (D + 1,) of a ridge regression of y (n,) on x (n, D), with a bias."""
+def fitted(x: Tensor, y: Tensor, ridge: float = 300.0) -> Tensor:
+    """The weights (D + 1,) of a ridge regression of y (n,) on x (n, D), with a bias.
+
+    x is centred and scaled, so that the ridge means as much for every layer.
+    """
     x = torch.cat([x, torch.ones(len(x), 1)], -1)
     return torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1]), x.T @ y)
 
 
-def right(states: Tensor, signs: Tensor) -> int:
-    """How many of the second half of the states a probe fitted to the first tells."""
-    half = len(states) // 2
-    scale = states[:half].std(0) + 1e-6
-    x = (states - states[:half].mean(0)) / scale
-    weights = fitted(x[:half], signs[:half])
-    guess = x[half:] @ weights[:-1] + weights[-1]
-    return int(((guess > 0) == (signs[half:] > 0)).sum())
+def right(seen: Tensor, new: Tensor, signs: Tensor) -> int:
+    """How many signs (n,) of new states (n, D) a probe tells, fitted to seen ones."""
+    mean, scale = seen.mean(0), seen.std(0) + 1e-6
+    weights = fitted((seen - mean) / scale, signs)
+    guess = (new - mean) / scale @ weights[:-1] + weights[-1]
+    return int(((guess > 0) == (signs > 0)).sum())
 
 
-def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 40) -> dict:
+def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 20) -> dict:
     """The share of senses told after 0, 1, ... layers; how many texts; which words.
 
-    Words that are seldom a token of their own are left out.
+    For every word and sense n texts from each half of its frames. Words that are seldom
+    a token of their own are left out.
     """
-    counts, total, words = [0] * (model.config.n_layers + 1), 0, []
+    halves: list[list[Tensor]] = [[], []]
+    signs, words = [], []
     for language in ("en", "zh"):
         for word, of in senses(language).items():
             if len(of) != 2:
                 continue  # apple and Apple: the spelling already tells
-            both = [
-                torch.cat(
-                    [
-                        states_at(
-                            model, tokenizer, language, word, lines[half::2], n // 2
-                        )
-                        for half in (0, 1)
-                    ]
-                )
+            found = [
+                [
+                    states_at(model, tokenizer, language, word, lines[half::2], n)
+                    for half in (0, 1)
+                ]
                 for lines in of.values()
             ]
-            if min(map(len, both)) < n:
+            if any(len(states) < n for both in found for states in both):
                 continue
-            # The senses take turns, so that both halves hold both equally often.
-            states = torch.stack(both, 1).flatten(0, 1)  # (2n, L + 1, D)
-            signs = torch.tensor([-1.0, 1.0]).repeat(n)
-            for layer in range(len(counts)):
-                counts[layer] += right(states[:, layer], signs)
-            total, words = total + n, [*words, word]
-    return {"layers": [c / total for c in counts], "n": total, "words": words}
+            for half in (0, 1):
+                halves[half] += [both[half] for both in found]
+            signs += [-1.0] * n + [1.0] * n
+            words.append(word)
+    one, other = (torch.cat(states) for states in halves)  # (words 2n, L + 1, D)
+    signs = torch.tensor(signs)
+    shares = [
+        (right(a, b, signs) + right(b, a, signs)) / (2 * len(signs))
+        for a, b in zip(one.unbind(1), other.unbind(1), strict=True)
+    ]
+    return {"layers": shares, "n": 2 * len(signs), "words": words}

@@ -31,25 +31,27 @@ def senses(language: str) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def sense(language: str, draw: Draw) -> str:
-    """One to three texts that use a word in one sense, which some name: bank (river).
+    """One to three texts that use a word in one sense, which some name or number.
 
-    To name the sense right after the word, a model must know it at the word.
+    bank (river), or bank¹ as in a dictionary: to say the number right after the word, a
+    model must know the sense at the word.
     """
     word, name = draw.one([(w, s) for w, of in senses(language).items() for s in of])
     blocks = senses(language)[word][name]
-    named = draw.chance(0.6)
+    both = list(senses(language)[word])
+    how, mark = draw.whole(0, 3), "¹²"[both.index(name)] if both[1:] else ""
+    note = {0: f" ({name})" if language == "en" else f"（{name}）", 1: mark, 2: mark}
     texts = []
     for line in draw.some(blocks, draw.whole(1, 3)):
         text = one_sense(line, language, draw)
-        texts.append(with_name(text, word, name, language) if named else text)
+        texts.append(noted(text, word, note.get(how, ""), language))
     return ("" if language == "zh" else " ").join(texts)
 
 
-def with_name(text: str, word: str, name: str, language: str) -> str:
-    """The text with the name of the sense in brackets after the word."""
-    if language == "zh":
-        return text.replace(word, f"{word}（{name}）", 1)
-    return re.sub(rf"\b{word}\b", f"{word} ({name})", text, count=1)
+def noted(text: str, word: str, note: str, language: str) -> str:
+    """The text with a note of the sense after the word."""
+    edge = "" if language == "zh" else r"\b"
+    return re.sub(f"{edge}{word}{edge}", word + note, text, count=1)
 
 
 def one_sense(line: str, language: str, draw: Draw) -> str:

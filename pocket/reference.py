@@ -59,7 +59,6 @@ THEN = {
 WHO = {
     "en": [
         " Who {why}?",
-        " Who {why}? Answer:",
         " Question: Who {why}? Answer:",
         "\nQ: Who {why}?\nA:",
         " Tell me who {why}.",
@@ -153,7 +152,7 @@ def told(draw: Draw, language: str) -> Puzzle:
         (f, noun, then, *leads), (g, *_) = rows
         lead = draw.one(leads[0].split(", ")) if leads else ""
         # What only this animal does needs no question: the word itself tells.
-        own = draw.chance(0.6)
+        own = draw.chance(0.4)
         both, after = draw.one(TOLD[language])
         words = {"a": a, "b": b, "f": f, "g": g, "noun": noun, "lead": lead}
         after = (draw.one(THEN[language]) + after).format(
@@ -163,6 +162,24 @@ def told(draw: Draw, language: str) -> Puzzle:
         who = a if language == "zh" else f"the {a}"
         question = ("", "") if own else asked(draw, language, then, who)
         return Puzzle(said, *question, a, b), said, f"{a}|{f}|{b}"
+
+    return draw.keep(make)
+
+
+def recalled(language: str, draw: Draw) -> str:
+    """Who was hungry, asked at once: the first half of what ``told`` needs."""
+
+    def make():
+        (a, _), (b, _) = draw.some(table(f"tables/acts_{language}.txt"), 2)
+        (f, *_), (g, *_) = draw.some(table(f"tables/feelings_{language}.txt"), 2)
+        both = draw.one([both for both, _ in TOLD[language] if "{g}" in both])
+        said = both.format(a=a, b=b, f=f, g=g)
+        is_f, whose = ("很", "") if language == "zh" else ("was ", "the ")
+        who = [(is_f + f, whose + a), (is_f + g, whose + b)]
+        text = said.strip()
+        for why, name in draw.some(who, draw.whole(1, 2)):
+            text += "".join(asked(draw, language, why, name))
+        return text, said, f"{a}|{f}|{b}"
 
     return draw.keep(make)
 
@@ -205,9 +222,9 @@ def gendered(draw: Draw) -> str:
 PUZZLES: dict[str, tuple[float, Callable[..., Puzzle], tuple[str, ...]]] = {
     "animals": (14, because, ("animals", "en")),
     "animals-zh": (11, because, ("animals", "zh")),
-    "people": (15, because, ("people", "en")),
+    "people": (17, because, ("people", "en")),
     "people-zh": (10, because, ("people", "zh")),
-    "told": (13, told, ("en",)),
+    "told": (14, told, ("en",)),
     "told-zh": (8, told, ("zh",)),
     "fits": (1.5, fits, ("en",)),
     "fits-zh": (1.5, fits, ("zh",)),
@@ -228,5 +245,7 @@ def puzzle_text(kind: str, draw: Draw) -> str:
 
 MAKERS = {
     **{kind: (row[0], partial(puzzle_text, kind)) for kind, row in PUZZLES.items()},
+    "recalled": (6, partial(recalled, "en")),
+    "recalled-zh": (4, partial(recalled, "zh")),
     "gendered": (1, gendered),
 }

@@ -69,7 +69,7 @@ class Recipe:
 
     shape: ModelConfig = field(default_factory=lambda: SHAPE)
     seed: int = 0
-    steps: int = 20_000
+    steps: int = 25_000
     batch_size: int = 8  # rows of an optimizer step
     gradient_accumulation_steps: int = 1  # parts in which they go through the model
     row_length: int = 256  # tokens
