@@ -280,7 +280,7 @@ def query_maps(w_q, b_q, n_heads, interleaved):
     return w_q[order].transpose(1, 2), b_q[order][:, None]
 """,
             "t3-side t3-bias",
-            "map h is made of rows h*K to (h+1)*K",
+            "should be made of 0 to 3, 4 to 7",
         ),
         "maps without biases": Mistake(
             """
