@@ -54,7 +54,7 @@ from pocket.patterns import (
     twice,
 )
 from pocket.probe import sense_accuracy
-from pocket.reference import puzzle
+from pocket.reference import denies, puzzle
 from pocket.tokenizer import END_OF_TURN
 from pocket.train import Recipe
 
@@ -70,6 +70,12 @@ OPENINGS = {
 }
 # A wording whose last cell closes it: what stands before must give the answer.
 ASKS = re.compile(r"(.*?)( ?)\{(\d)\}([.。])$", re.S)
+
+
+# What a form consists of, besides its marks.
+FIXED = re.compile(
+    r"(Thanks for asking\.|With pleasure\.|Answer:|The answer is|很高兴回答您。|答：)"
+)
 
 
 class Reader:
@@ -154,10 +160,11 @@ def bits_per_byte(reader: Reader, texts: Iterable[str]) -> float:
     return bits / size
 
 
-def asked(kind: str) -> Iterator[tuple[str, str]]:
+def asked(kind: str, denied: bool | None = None) -> Iterator[tuple[str, str]]:
     """Different held-out puzzles of a kind: text and question, answer.
 
-    The one that is meant is named first and second in turn.
+    The one that is meant is named first and second in turn. denied: only texts that
+    deny the feeling to the other one (True), or none of these (False).
     """
     draw, seen, repeats = Draw(0, HELD_OUT), set(), 0
     waiting: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
@@ -165,6 +172,8 @@ def asked(kind: str) -> Iterator[tuple[str, str]]:
         made = unstuck(lambda: puzzle(kind, draw))
         prompt = made.said + made.question
         known = prompt in seen or not made.question
+        if denied is not None:
+            known = known or denies(made.said) != denied
         if known or not draw.accepts(prompt + made.answer):
             repeats += 1
             continue
@@ -277,21 +286,27 @@ def sums(reader: Reader, n: int, one_by_one: bool) -> dict:
 def form(answer: str) -> str:
     """What is left of an answer when its words and numbers no longer matter.
 
-    The numbers at the head of a list's lines are form.
+    Fixed words, and the numbers at the head of a list's lines, are form.
     """
-    words = re.sub(r"[^\W\d_](?:[\w' -]*\w)?", "w", answer)
-    return re.sub(r"(?m)^(\d+\. )|\d+", lambda m: m[1] or "9", words)
+
+    def left(part: str) -> str:
+        if FIXED.fullmatch(part):
+            return part
+        words = re.sub(r"[^\W\d_](?:[\w' -]*\w)?", "w", part)
+        return re.sub(r"(?m)^(\d+\. )|\d+", lambda m: m[1] or "9", words)
+
+    return "".join(map(left, FIXED.split(answer)))
 
 
 def has_form(text: str, wanted: str, free: bool) -> bool:
-    """Whether an answer has the form of the wanted one.
+    """Whether an answer has the form of the wanted one, and is in its language.
 
-    free: no form was asked for, and any sentence of the language will do.
+    free: no form was asked for, and any sentence will do.
     """
-    if not free:
-        return form(text) == form(wanted)
     same = bool(HAN.search(text)) == bool(HAN.search(wanted))
-    return same and text.endswith(tuple('.!?。！？”"'))
+    if free:
+        return same and text.endswith(tuple('.!?。！？”"'))
+    return same and form(text) == form(wanted)
 
 
 def conversation(draw: Draw, make: Callable[[Draw], list]) -> list[tuple[str, str]]:
@@ -302,23 +317,27 @@ def conversation(draw: Draw, make: Callable[[Draw], list]) -> list[tuple[str, st
             return turns
 
 
-def chats(reader: Reader, n: int) -> dict[str, dict]:
-    """The answers of n conversations: how many end by themselves and have the form
-    that was asked for, and how many of those are word for word the expected ones.
+def chats(reader: Reader, n: int) -> dict[str, dict[str, int]]:
+    """The answers of n conversations, by kind of conversation: how many there are, how
+    many end by themselves in the form that was asked for, how many of those are word
+    for word the expected ones, and how many would have the form if they were "Yes.".
     """
-    draw, total = Draw(3, HELD_OUT), 0
-    found = {"stops and form": 0, "stops, form, words": 0}
+    draw, found = Draw(3, HELD_OUT), {}
     for make in itertools.islice(itertools.cycle(CONVERSATIONS), n):
-        turns = conversation(draw, make)
-        free = turns[0][0] != "system" and getattr(make, "func", make) is talk
+        turns, kind = conversation(draw, make), getattr(make, "func", make)
+        free = turns[0][0] != "system" and kind is talk
+        name = kind.__name__.removesuffix("_zh")
+        counts = found.setdefault(name, dict.fromkeys(("n", "form", "words", "yes"), 0))
         for i, (who, wanted) in enumerate(turns):
             if who == "assistant":
                 prompt = as_text(turns[:i]) + "<|im_start|>assistant\n"
                 text, ended = reader.continues(prompt, stop=END_OF_TURN)
-                found["stops and form"] += ended and has_form(text, wanted, free)
-                found["stops, form, words"] += ended and text == wanted
-                total += 1
-    return {name: {"right": right, "n": total} for name, right in found.items()}
+                yes = "是。" if HAN.search(wanted) else "Yes."
+                counts["n"] += 1
+                counts["form"] += ended and has_form(text, wanted, free)
+                counts["words"] += ended and text == wanted
+                counts["yes"] += has_form(yes, wanted, free)
+    return found
 
 
 def shares(reader: Reader, recipe: Recipe, scale: int = 50) -> dict[str, float]:
@@ -357,20 +376,26 @@ def random_like(reader: Reader) -> CausalLM:
 
 def evaluate(reader: Reader, n: int) -> dict:
     """All figures, by name."""
+    few = list(itertools.islice(few_shot(4), n))
+    words = [(prompt.split("\n")[-1], answer) for prompt, answer in few]
     tests = {
         "facts, held-out wordings": facts(),
-        "facts, of these own sentences": facts(own=True),
+        "facts, held-out own sentences": facts(own=True),
         "reference, animals": asked("animals"),
         "reference, animals, Chinese": asked("animals-zh"),
-        "reference, told before": asked("told"),
-        "reference, told before, Chinese": asked("told-zh"),
+        "reference, told before": asked("told", denied=False),
+        "reference, told before, Chinese": asked("told-zh", denied=False),
+        "reference, told, one denied": asked("told", denied=True),
+        "reference, told, one denied, Chinese": asked("told-zh", denied=True),
         "reference, people": asked("people"),
         "reference, people, Chinese": asked("people-zh"),
         "reference, things": asked("fits"),
         "reference, things, Chinese": asked("fits-zh"),
-        "few-shot, 4 examples": few_shot(4),
-        "few-shot, none": few_shot(0),
+        "few-shot, 4 examples": few,
+        "few-shot, none": words,
     }
+    chat = chats(reader, n)
+    total = {k: sum(c[k] for c in chat.values()) for k in ("n", "form", "words")}
     prose = {split: prose_of(split, 2 * n, Recipe()) for split in (HELD_OUT, TRAIN)}
     figures = {
         "continuations": [continuation(reader, *pair) for pair in CONTINUATIONS],
@@ -380,15 +405,22 @@ def evaluate(reader: Reader, n: int) -> dict:
             "sums, step by step": sums(reader, n, True),
             "sums, at once": sums(reader, n, False),
         }
-        | {f"chat, {name}": a for name, a in chats(reader, n).items()},
-        "senses": sense_accuracy(reader.model, reader.tokenizer)
-        | {"random": sense_accuracy(random_like(reader), reader.tokenizer)["layers"]},
+        | {
+            "chat, stops and form": {"right": total["form"], "n": total["n"]},
+            "chat, stops, form, words": {"right": total["words"], "n": total["n"]},
+        },
+        "chat": chat,
+        "senses": sense_accuracy(reader.model, reader.tokenizer),
+        "senses, random weights": sense_accuracy(random_like(reader), reader.tokenizer),
         "bits per byte": {
             f"{name}, {split}": {"bits": bits_per_byte(reader, texts), "n": len(texts)}
             for split, found in prose.items()
             for name, texts in found.items()
         },
-        "few-shot pairs": sum(unlisted().values()),
+        "few-shot pairs": [
+            len({(w.rstrip("".join(SEPARATORS)), a.strip()) for w, a in words}),
+            sum(unlisted().values()),
+        ],
         "heads": best_heads(reader.model, reader.tokenizer),
         "shares": shares(reader, Recipe()),
     }
@@ -418,9 +450,13 @@ def reaches(x: float, side: str, bound: float) -> bool:
 
 
 def required(figures: dict) -> dict[str, list]:
-    """{what: [figure, "at least" or "at most", bound, whether it is reached]}."""
+    """{what: [figure, "at least" or "at most", bound, whether it is reached]}.
+
+    Whether a row of fewer than 20 questions is reached is None: they are too few.
+    """
+    few = {name for name, a in figures["accuracy"].items() if a["n"] < 20}
     share = {name: a["right"] / a["n"] for name, a in figures["accuracy"].items()}
-    bits, senses = figures["bits per byte"], figures["senses"]["layers"]
+    bits, senses = figures["bits per byte"], figures["senses"]["each"]
     rows = [(name, share[name], "at least", bound) for name, bound in AT_LEAST.items()]
     first = min(c["p"] if c["good"] else 0.0 for c in figures["continuations"])
     rows += [
@@ -443,7 +479,12 @@ def required(figures: dict) -> dict[str, list]:
         ratio = held_out / train
         rows.append((f"loss, held-out over training, {name}", ratio, "at most", 1.05))
     return {
-        name: [round(x, 4), side, bound, reaches(x, side, bound)]
+        name: [
+            round(x, 4),
+            side,
+            bound,
+            None if name in few else reaches(x, side, bound),
+        ]  # fmt: skip
         for name, x, side, bound in rows
     }
 
@@ -457,16 +498,24 @@ def report(figures: dict) -> str:
     lines.append("Held-out accuracy")
     for name, a in figures["accuracy"].items():
         lines.append(f"  {name:30} {a['right'] / a['n']:7.1%}  of {a['n']}")
-    few = figures["few-shot pairs"]
-    lines.append(f"  (the few-shot rows ask for {few} different pairs)")
+    lines.append(
+        "  few-shot asks for {} of {} pairs".format(*figures["few-shot pairs"])
+    )
+    lines.append(
+        "Chat by kind: answers, right form, words too; the form of always Yes."
+    )
+    for name, c in figures["chat"].items():
+        said = "".join(f"{c[k] / c['n']:8.1%}" for k in ("form", "words", "yes"))
+        lines.append(f"  {name:12}{c['n']:5}{said}")
     of = figures["senses"]["n"]
     lines.append(
-        f"Sense of a word, told by one linear probe, after so many layers, of {of}"
+        f"Sense of a word, told by linear probes, after so many layers, of {of}"
     )
-    for name in ("layers", "random"):
-        said = [f"{i}: {a:.1%}" for i, a in enumerate(figures["senses"][name])]
-        label = "Pocket" if name == "layers" else "random"
-        lines.append(f"  {label:7}{'  '.join(said)}")
+    for which in ("each", "one"):
+        for of, who in (("senses", "Pocket"), ("senses, random weights", "random")):
+            said = [f"{i}: {a:.1%}" for i, a in enumerate(figures[of][which])]
+            label = f"{who}, {'a map a word' if which == 'each' else 'one map'}"
+            lines.append(f"  {label:22}{'  '.join(said)}")
     lines.append("Bits per byte")
     for name, found in figures["bits per byte"].items():
         lines.append(f"  {name:30} {found['bits']:7.3f}  of {found['n']} texts")
@@ -481,7 +530,7 @@ def report(figures: dict) -> str:
         lines.append(f"  {name:14} {'  '.join(said) or 'none above 0.05'}")
     lines.append("Required")
     for name, (x, side, bound, reached) in figures["required"].items():
-        verdict = "yes" if reached else "NO"
+        verdict = {True: "yes", False: "NO", None: "few"}[reached]
         lines.append(f"  {verdict:3}  {name:40} {x:6.3f}  {side} {bound}")
     lines.append("Kinds of text, share of the tokens of training")
     said = [f"{kind} {share:.1%}" for kind, share in figures["shares"].items()]

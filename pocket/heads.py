@@ -8,7 +8,8 @@ them: the best of 36 heads is a little too good on the texts that chose it.
 - induction: in random tokens that are repeated, from a token to the one that *followed*
   it the first time;
 - it: from ``it`` to the animal meant, less to the other one, where the text before has
-  told which ("The dog was hungry and the duck was tired. Because of its hunger, it");
+  told which ("The dog was hungry and the duck was tired. Because of its hunger, it"),
+  without texts that say who is not meant ("the duck was not");
   it, Chinese: the same from 它;
 - answer: from the last token before the answer's animal to the animal meant, less to
   the other one ("The dog chased the duck because it was hungry. Who was hungry? The").
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from llmcourse.model import CausalLM
 from pocket.corpus import HELD_OUT, Draw, unstuck
-from pocket.reference import puzzle
+from pocket.reference import denies, puzzle
 
 
 @torch.inference_mode()
@@ -40,6 +41,8 @@ def to_meant(model, tokenizer: Tokenizer, kind: str, n: int) -> Tensor:
     draw, found = Draw(5, HELD_OUT), []
     while len(found) < n:
         made = unstuck(lambda: puzzle(kind, draw))
+        if kind.startswith("told") and denies(made.said):
+            continue
         the = "" if kind.endswith("zh") else "the "
         meant, other = (the + w.removeprefix(the) for w in (made.meant, made.other))
         if kind.startswith("told"):
@@ -81,7 +84,8 @@ def best_heads(
 ) -> dict:
     """For each score its best heads: [{"layer", "head", "score", "error"}, ...].
 
-    error is the standard error of the score. Heads below 0.05 are left out.
+    error is the standard error of the score. Heads below 0.05, and those below three
+    errors, are left out.
     """
     scores = {
         "it": to_meant(model, tokenizer, "told", n),
@@ -100,7 +104,7 @@ def best_heads(
         table[name] = [
             {"layer": i // heads, "head": i % heads, "score": m, "error": e}
             for i, m, e in zip(top.tolist(), rounded(mean), rounded(error), strict=True)
-            if m >= 0.05
+            if m >= max(0.05, 3 * e)
         ]
     return table
 

@@ -3,9 +3,11 @@
 For every word with two senses and one spelling, held-out texts of both senses are read
 and the hidden state at the word is taken after every layer. The word is one token
 there, the same in both senses, so its embedding knows nothing. Texts from half of the
-frames fit one linear map for all words (ridge regression onto -1 for the first sense of
-the file, 1 for the second), those from the others test it; then the other way round.
-With random weights the same probe tells what the words before give away.
+frames fit a linear map (ridge regression onto -1 for the first sense of the file, 1 for
+the second), those from the others test it; then the other way round. There is a map for
+each word, and one for all. The latter can use the number that training wrote after many
+of these words, bank¹ or bank². With random weights the map for each word tells what the
+words before give away; one for all can then tell little, as its signs are arbitrary.
 """
 
 import torch
@@ -82,13 +84,14 @@ def right(seen: Tensor, new: Tensor, signs: Tensor) -> int:
 
 
 def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 20) -> dict:
-    """The share of senses told after 0, 1, ... layers; how many texts; which words.
+    """The share of senses told after 0, 1, ... layers, by a map for each word and by
+    one for all; how many texts; which words.
 
     For every word and sense n texts from each half of its frames. Words that are seldom
     a token of their own are left out.
     """
     halves: list[list[Tensor]] = [[], []]
-    signs, words = [], []
+    words = []
     for language in ("en", "zh"):
         for word, of in senses(language).items():
             if len(of) != 2:
@@ -104,12 +107,22 @@ def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 20) -> dict:
                 continue
             for half in (0, 1):
                 halves[half] += [both[half] for both in found]
-            signs += [-1.0] * n + [1.0] * n
             words.append(word)
-    one, other = (torch.cat(states) for states in halves)  # (words 2n, L + 1, D)
-    signs = torch.tensor(signs)
-    shares = [
-        (right(a, b, signs) + right(b, a, signs)) / (2 * len(signs))
-        for a, b in zip(one.unbind(1), other.unbind(1), strict=True)
-    ]
-    return {"layers": shares, "n": 2 * len(signs), "words": words}
+    one, other = (torch.stack(states).unflatten(0, (-1, 2)) for states in halves)
+    one, other = one.flatten(1, 2), other.flatten(1, 2)  # (words, 2n, L + 1, D)
+    signs = torch.tensor([-1.0] * n + [1.0] * n)
+    each, together = [], []
+    for a, b in zip(one.unbind(2), other.unbind(2), strict=True):  # one layer
+        told = [
+            right(x, y, signs) + right(y, x, signs) for x, y in zip(a, b, strict=True)
+        ]
+        each.append(sum(told) / (2 * len(signs) * len(words)))
+        all_signs, a, b = signs.repeat(len(words)), a.flatten(0, 1), b.flatten(0, 1)
+        told = right(a, b, all_signs) + right(b, a, all_signs)
+        together.append(told / (2 * len(all_signs)))
+    return {
+        "each": each,
+        "one": together,
+        "n": 2 * one[..., 0, 0].numel(),
+        "words": words,
+    }

@@ -3,6 +3,7 @@
 Both readings are equally frequent, whoever is named first: the reason gives the answer.
 """
 
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
@@ -45,6 +46,7 @@ TOLD = {
         ("{a}很{f}，{b}不{f}。", "{noun}，它{then}。"),
     ],
 }
+DENIED = re.compile(r"^[^.。]*( was not | was only |不)")
 # When the second sentence happens: with every one of them it is another sentence, so
 # that the hash holds out sentences, not all there is of a feeling.
 THEN = {
@@ -182,6 +184,13 @@ def recalled(language: str, draw: Draw) -> str:
         return text, said, f"{a}|{f}|{b}"
 
     return draw.keep(make)
+
+
+def denies(said: str) -> bool:
+    """Whether a text of ``told`` says of the other one that it is *not* so, or only
+    something else: who is meant can then be told without reading what follows.
+    """
+    return bool(DENIED.search(said))
 
 
 def fits(draw: Draw, language: str) -> Puzzle:

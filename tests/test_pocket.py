@@ -6,6 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tokenizers import Tokenizer
 import llmcourse
 from llmcourse.checkpoint import from_pretrained
 from llmcourse.generate import generate
-from pocket import heads, patterns
+from pocket import heads, patterns, probe
 from pocket.chat import CONVERSATIONS, as_text
 from pocket.corpus import (
     END,
@@ -29,6 +30,7 @@ from pocket.corpus import (
 from pocket.evaluate import (
     AT_LEAST,
     CONTINUATIONS,
+    FIXED,
     OPENINGS,
     Reader,
     accuracy,
@@ -39,10 +41,10 @@ from pocket.evaluate import (
     conversation,
     facts,
     few_shot,
-    form,
     has_form,
     induction,
     prose_of,
+    random_like,
     report,
     required,
     samples,
@@ -205,7 +207,7 @@ def test_few_shot_prompts_show_so_many_pairs(examples):
         assert answer.strip() and not answer.endswith(" ")
 
 
-def test_few_shot_asks_for_pairs_that_no_list_of_training_has():
+def test_few_shot_asks_for_pairs_that_no_bare_list_of_training_has():
     train = {
         (task, a)
         for task in ("plural", "past", "opposite")
@@ -234,6 +236,12 @@ def test_few_shot_asks_for_pairs_that_no_list_of_training_has():
         ("1. a\n2. b", "- a\n- b", False),
         ("（狗）", "（小猫）", True),
         ("狗", "狗。", False),
+        ("Thanks for asking. A dog.", "Thanks for asking. It is Rome.", True),
+        ("Thanks for asking. A dog.", "It is Rome. It is.", False),
+        ("Answer: Rome", "Capital: Rome", False),
+        ("3 + 4 = 7. The answer is 7.", "3 + 4 = 7. So it is 7.", False),
+        ("答：狗", "问：狗", False),
+        ("我叫小明。", "My name is Tom.", False),
         ("17", "5", True),
         ("17", "5.", False),
         ("1. a\n2. b", "1. a\n3. b", False),
@@ -243,7 +251,6 @@ def test_few_shot_asks_for_pairs_that_no_list_of_training_has():
     ],
 )
 def test_the_form_of_an_answer_is_what_its_words_leave(one, other, same):
-    assert (form(one) == form(other)) is same
     assert has_form(one, other, free=False) is same
 
 
@@ -277,13 +284,20 @@ def test_chats_counts_stops_form_and_words():
     answers = conversations(40)
 
     def share(reader):
-        return [a["right"] / a["n"] for a in chats(reader, 40).values()]
+        counts = chats(reader, 40).values()
+        total = sum(c["n"] for c in counts)
+        assert total >= len(conversations(40))
+        return [sum(c[k] for c in counts) / total for k in ("form", "words")]
 
     assert share(Oracle(answers)) == [1.0, 1.0]
     assert share(Oracle(answers, ended=False)) == [0.0, 0.0]
-    changed = {
-        p: a.translate(str.maketrans("aeiou", "eioua")) for p, a in answers.items()
-    }
+
+    def other_words(answer):
+        moved = str.maketrans("aeiou", "eioua")
+        parts = FIXED.split(answer)
+        return "".join(x if FIXED.fullmatch(x) else x.translate(moved) for x in parts)
+
+    changed = {p: other_words(a) for p, a in answers.items()}
     assert share(Oracle(changed))[0] == 1.0
     assert share(Oracle(changed))[1] < 0.7
     assert share(Oracle({p: a + " -" for p, a in answers.items()})) == [0.0, 0.0]
@@ -427,6 +441,65 @@ def test_the_head_that_looks_at_what_is_meant_is_found(
         assert (found[:, 3, 4] == score).all() and (found[:, 0, 0] == 0).all()
 
 
+def test_a_head_is_scored_on_texts_that_did_not_choose_it(shipped, monkeypatch):
+    lucky = torch.zeros(20, 6, 6)
+    lucky[:10, 2, 3] = 1.0  # in the half that chooses, and never again
+    lucky[:, 4, 5] = 0.5
+    for name in ("to_meant", "previous", "induction"):
+        monkeypatch.setattr(heads, name, lambda *_: lucky)
+    found = heads.best_heads(shipped.model, shipped.tokenizer, n=20)
+    assert found["it"] == [{"layer": 4, "head": 5, "score": 0.5, "error": 0.0}]
+
+
+def test_a_head_is_left_out_if_its_score_may_be_chance(shipped, monkeypatch):
+    noisy = torch.tensor([1.0, -0.6]).repeat(10)[:, None, None].expand(20, 6, 6)
+    for name in ("to_meant", "previous", "induction"):
+        monkeypatch.setattr(heads, name, lambda *_: noisy)
+    assert not heads.best_heads(shipped.model, shipped.tokenizer, n=20)["it"]
+
+
+def test_a_probe_does_not_know_the_frames_it_is_tested_on(shipped, monkeypatch):
+    """States that tell the line, and so its sense, tell nothing about other lines."""
+
+    def states(model, tokenizer, language, word, lines, n):
+        found = torch.zeros(n, 2, 64)
+        for i in range(n):
+            line = crc32(lines[i % len(lines)].encode()) % 64
+            found[i, :, line] = 1.0
+        return found
+
+    monkeypatch.setattr(probe, "states_at", states)
+    found = probe.sense_accuracy(shipped.model, shipped.tokenizer)
+    assert all(0.3 < x < 0.7 for x in [*found["each"], *found["one"]])
+    monkeypatch.setattr(
+        probe,
+        "states_at",
+        lambda m, t, language, word, lines, n: torch.full(
+            (n, 2, 4), float(lines[0] in [*senses(language)[word].values()][0])
+        ),
+    )
+    found = probe.sense_accuracy(shipped.model, shipped.tokenizer)
+    assert found["each"] == found["one"] == [1.0, 1.0]
+
+
+def test_a_random_model_is_not_the_one_that_ships(shipped):
+    ours, other = shipped.model.state_dict(), random_like(shipped).state_dict()
+    assert all(not torch.equal(ours[n], other[n]) for n in ours if "proj" in n)
+
+
+def test_the_texts_of_the_told_kind_are_told_apart():
+    for kind in ("told", "told-zh"):
+        for denied in (False, True):
+            for prompt, _ in itertools.islice(asked(kind, denied), 20):
+                first = re.split("[.。]", prompt)[0]
+                said = (
+                    "不" in first
+                    if kind.endswith("zh")
+                    else bool({"not", "only"} & set(first.split()))
+                )
+                assert said is denied
+
+
 def test_the_probe_reads_the_word_as_a_token_of_its_own(shipped):
     lines = next(iter(senses("en")["bank"].values()))
     states = states_at(shipped.model, shipped.tokenizer, "en", "bank", lines, 4)
@@ -440,7 +513,7 @@ FIGURES = {
     "accuracy": {name: {"right": 19, "n": 20} for name in AT_LEAST}
     | {name: {"right": 2, "n": 20} for name in ("few-shot, none", "sums, at once")},
     "continuations": [{"p": 0.9, "good": True}, {"p": 0.6, "good": True}],
-    "senses": {"layers": [0.5, 0.8, 0.97, 0.96]},
+    "senses": {"each": [0.5, 0.8, 0.97, 0.96], "one": [0.5] * 4},
     "bits per byte": {
         f"{name}, {split}": {"bits": bits}
         for name in ("English", "Chinese")
@@ -451,6 +524,9 @@ FIGURES = {
 
 def test_what_is_required_is_reached_or_not():
     assert all(reached for *_, reached in required(FIGURES).values())
+    fewer = {name: {"right": 12, "n": 12} for name in AT_LEAST}
+    found = required(FIGURES | {"accuracy": FIGURES["accuracy"] | fewer})
+    assert [found[name][-1] for name in AT_LEAST] == [None] * len(AT_LEAST)
     for name in ("few-shot, none", "sums, at once"):
         better = FIGURES["accuracy"] | {name: {"right": 14, "n": 20}}
         found = required(FIGURES | {"accuracy": better})
@@ -470,6 +546,7 @@ def test_the_card_holds_the_figures_of_the_shipped_weights():
     assert figures["weights"] == hashlib.sha256(weights).hexdigest()
     card = (CARD / "README.md").read_text(encoding="utf-8")
     assert report(figures) in card
+    assert figures["required"] == required(figures)
     samples = (CARD / "samples.txt").read_text(encoding="utf-8")
     assert re.findall(r"(?m)^(\d+)\. ", samples) == [str(i) for i in range(1, 61)]
 
