@@ -9,7 +9,8 @@ out. A draw that gives a sentence of the other split is drawn again. Shorter sen
 are free, for nobody can answer a question without "Yes." and "The dog.".
 
 More is held out in the same way: some wordings of facts, these two animals with this
-verb, this name in this story, this pair of words in a bare list, these numbers in a sum.
+verb, this name in this story, this pair of words in a bare list, these numbers in a
+sum.
 """
 
 import argparse

@@ -125,7 +125,7 @@ def test_no_held_out_pair_of_animals_is_trained_on_with_its_verb():
     assert not train & held_out
 
 
-def test_no_word_of_a_held_out_list_is_in_a_list_of_training():
+def test_no_word_of_a_bare_held_out_list_is_in_one_of_training():
     def words(split):
         draw, found = Draw(0, split), set()
         for _ in range(3_000):
