@@ -70,8 +70,6 @@ OPENINGS = {
 }
 # A wording whose last cell closes it: what stands before must give the answer.
 ASKS = re.compile(r"(.*?)( ?)\{(\d)\}([.。])$", re.S)
-
-
 # What a form consists of, besides its marks.
 FIXED = re.compile(
     r"(Thanks for asking\.|With pleasure\.|Answer:|The answer is|很高兴回答您。|答：)"
@@ -507,15 +505,14 @@ def report(figures: dict) -> str:
     for name, c in figures["chat"].items():
         said = "".join(f"{c[k] / c['n']:8.1%}" for k in ("form", "words", "yes"))
         lines.append(f"  {name:12}{c['n']:5}{said}")
-    of = figures["senses"]["n"]
+    n = figures["senses"]["n"]
     lines.append(
-        f"Sense of a word, told by linear probes, after so many layers, of {of}"
+        f"Sense of a word, told by linear probes, after so many layers, of {n}"
     )
-    for which in ("each", "one"):
-        for of, who in (("senses", "Pocket"), ("senses, random weights", "random")):
-            said = [f"{i}: {a:.1%}" for i, a in enumerate(figures[of][which])]
-            label = f"{who}, {'a map a word' if which == 'each' else 'one map'}"
-            lines.append(f"  {label:22}{'  '.join(said)}")
+    for which, maps in (("each", "a map a word"), ("one", "one map")):
+        for name, who in (("senses", "Pocket"), ("senses, random weights", "random")):
+            said = [f"{i}: {a:.1%}" for i, a in enumerate(figures[name][which])]
+            lines.append(f"  {f'{who}, {maps}':22}{'  '.join(said)}")
     lines.append("Bits per byte")
     for name, found in figures["bits per byte"].items():
         lines.append(f"  {name:30} {found['bits']:7.3f}  of {found['n']} texts")

@@ -179,8 +179,9 @@ def test_facts_are_held_out_and_determined():
         asked = list(facts(own))
         prompts = [prompt for prompt, _ in asked]
         assert len(asked) > least and len(set(prompts)) == len(prompts)
-        said = [p + a for p, a in asked if f"{p}{a}." in train or f"{p}{a}。" in train]
-        assert not said
+        # To search once for what is mostly not there takes half as long as twice.
+        near = [p + a for p, a in asked if p + a in train]
+        assert not [x for x in near if x + "." in train or x + "。" in train]
 
 
 def test_puzzles_are_different_and_held_out():
@@ -490,7 +491,7 @@ def test_a_random_model_is_not_the_one_that_ships(shipped):
 def test_the_texts_of_the_told_kind_are_told_apart():
     for kind in ("told", "told-zh"):
         for denied in (False, True):
-            for prompt, _ in itertools.islice(asked(kind, denied), 20):
+            for prompt, _ in itertools.islice(asked(kind, denied), 10):
                 first = re.split("[.。]", prompt)[0]
                 said = (
                     "不" in first
