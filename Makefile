@@ -29,7 +29,7 @@ SITE := _config.yml _toc.yml $(shell find chapters _static _ext assets \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment book test lab run check unit notebooks browser bench \
-	pocket clean release grade formgrader feedback
+	pocket clean release grade formgrader feedback report
 .NOTPARALLEL:
 
 help:
@@ -48,6 +48,7 @@ help:
 	@echo "  make grade SUBMISSIONS=x  grade what is in x/student/ps2/ps2.ipynb"
 	@echo "  make formgrader           read the answers in sentences, and give points"
 	@echo "  make feedback             a page for each student and assignment"
+	@echo "  make report               points and mistakes again, after reading answers"
 	@echo
 	@echo "Each creates .venv when it is needed, with $(PYTHON); PYTHON=python3.12 says"
 	@echo "which one. The parts of make test: check, unit, notebooks, book, browser."
@@ -141,6 +142,10 @@ formgrader: $(CLASS)
 
 feedback: $(CLASS)
 	$(PY) -m classroom.feedback
+	$(PY) -m classroom.report
+
+report: $(CLASS)
+	$(PY) -m classroom.report
 
 lab: $(READY)
 	$(PY) -m jupyterlab chapters

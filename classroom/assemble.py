@@ -17,6 +17,8 @@ from nbgrader import utils
 from . import wire
 
 LARGEST = 5 * 2**20  # bytes of a submission
+LONGEST = 20_000  # characters of an answer in words
+TAGS = 300  # of HTML in it: to clean many that are nested takes time squared
 
 
 class Unreadable(ValueError):
@@ -54,9 +56,19 @@ def _plain(cell: NotebookNode) -> NotebookNode:
     if not isinstance(cell.source, str):
         raise ValueError("the text of a cell is no text")
     new = new_code_cell if cell.cell_type == "code" else new_markdown_cell
+    source = wire.text(cell.source, None)
+    if new is new_markdown_cell:
+        source = _readable(source)
     grader = cell.metadata.get("nbgrader", {})
     name = grader.get("grade_id", "") if isinstance(grader, dict) else ""
-    return new(wire.text(cell.source, None), metadata={"of": str(name)})
+    return new(source, metadata={"of": str(name)})
+
+
+def _readable(words: str) -> str:
+    """An answer in words, of a length that a teacher reads."""
+    if len(words) > LONGEST:
+        words = f"{words[:LONGEST]}\n\n(Cut here, of {len(words):,} characters.)"
+    return words.replace("<", "&lt;") if words.count("<") > TAGS else words
 
 
 def assemble(
@@ -81,23 +93,33 @@ def assemble(
             added.setdefault(name, []).append(cell)
         else:
             found.append(f"cell {name} stands there twice: the original was used")
-    graded = NotebookNode(source | {"cells": []})
+    graded, place = NotebookNode(source | {"cells": []}), ""
+    missing, changed = [], []
     for cell, handed in zip(source.cells, released.cells, strict=True):
         name, cell = _name(cell), NotebookNode(cell)
         if name not in answers:
-            if name:
-                found.append(f"cell {name} is missing")
             answer = handed.source
+            beside = any(c.cell_type == "code" for c in added.get(place, []))
+            if beside and name in answered and cell.cell_type == "code":
+                # The stub would come after the answer, and take its place.
+                found.append(f"cell {name} is missing: what stands there was used")
+                answer = ""
+            elif name:
+                missing.append(name)
         else:
-            answer = answers[name].source
+            answer, place = answers[name].source, name
             ours = cell.cell_type == "code" and not utils.is_solution(cell)
             if ours and answer.strip() != handed.source.strip():
-                found.append(f"cell {name} was changed: the original was used")
+                changed.append(name)
         if utils.is_solution(cell):
             cell.source = answer
         graded.cells.append(cell)
         graded.cells += [_own(c) for c in added.get(name, []) if name]
     graded.cells[1:1] = [_own(c) for c in added.get("", [])]
+    if missing:
+        found.append(f"missing: {', '.join(missing)}")
+    if changed:
+        found.append(f"changed, and the original was used: {', '.join(changed)}")
     return graded, found
 
 

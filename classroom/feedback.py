@@ -8,7 +8,9 @@ import sys
 from nbgrader.apps import NbGraderAPI
 from tqdm import tqdm
 
+from . import wire
 from .course import configuration, done, parser, quiet
+from .report import rows
 
 
 def main() -> None:
@@ -17,12 +19,19 @@ def main() -> None:
     if not graded:
         sys.exit(f"classroom.feedback: nothing is graded in {args.folder}")
     quiet()
-    api = NbGraderAPI(config=configuration(args.folder))
+    api, failed = NbGraderAPI(config=configuration(args.folder)), []
     for path in tqdm(graded, "feedback", unit="page", disable=None):
         student, name = path.parts[-2:]
-        result = api.generate_feedback(name, student, force=True)
-        done(result, f"{student}, {name}")
+        try:
+            result = api.generate_feedback(name, student, force=True)
+            done(result, f"{student}, {name}")
+        except Exception as error:  # it stops nobody else's
+            failed.append(f"{student}, {name}: {wire.line(error)}")
     print(args.folder / "feedback")
+    if unread := sum(row.open for row in rows(args.folder)):
+        print(f"{unread} answers in words have still to be read: they count 0 points")
+    if failed:
+        sys.exit(f"classroom.feedback: not written: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":

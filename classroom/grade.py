@@ -245,11 +245,17 @@ def main() -> None:
     except Changed as error:
         sys.exit(f"classroom.grade: {error}")
     graded, failed = 0, []
-    for one, told, worked in grade_all(args.folder, found, args.seconds, args.unsafe):
-        graded += worked
-        failed += [] if worked else [f"{one.student}, {one.assignment}"]
-        for text in told:
-            tqdm.write(f"{one.student}, {one.assignment}: {text}")
+    results = grade_all(args.folder, found, args.seconds, args.unsafe)
+    try:
+        for one, told, worked in results:
+            graded += worked
+            failed += [] if worked else [f"{one.student}, {one.assignment}"]
+            for text in told:
+                tqdm.write(f"{one.student}, {one.assignment}: {text}")
+    except KeyboardInterrupt:
+        sys.exit(
+            f"classroom.grade: interrupted, {graded} graded; run it again to go on"
+        )
     for text in left_out:
         print("left out:", wire.line(text))
     unchanged = len(found) - graded - len(failed)

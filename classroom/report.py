@@ -24,10 +24,10 @@ from nbgrader.api import Gradebook
 from nbgrader.utils import is_grade
 
 from .course import parser, quiet
-from .execute import grade_id, task_of
+from .execute import EMPTY, grade_id, task_of
 
-SHARES = ("no points", "less than half", "half or more", "all points")
-COLORS = ("#b3423a", "#d99a3d", "#8fb8d8", "#1f5f8b")
+SHARES = ("no points", "less than half", "half or more", "all points", "to be read")
+COLORS = ("#b3423a", "#d99a3d", "#8fb8d8", "#1f5f8b", "#b5bcc4")
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto;
   padding: 0 1rem; color: #1c2530; background: #fff }
@@ -108,11 +108,20 @@ def no_formula(value):
 
 def share(row: Row) -> str:
     """The class of SHARES that a task's points belong to."""
+    if row.open:
+        return SHARES[4]
     if row.points == 0:
         return SHARES[0]
     if row.points < row.of:
         return SHARES[1 + (row.points >= row.of / 2)]
     return SHARES[3]
+
+
+def distribution(of: list[Row]) -> list[list]:
+    """For each task, how many students are in each class of SHARES."""
+    counts = Counter((row.task, share(row)) for row in of)
+    tasks = sorted({row.task for row in of})
+    return [[task, *(counts[task, name] for name in SHARES)] for task in tasks]
 
 
 def picture(of: list[Row]) -> str:
@@ -131,18 +140,15 @@ def picture(of: list[Row]) -> str:
         axes.invert_yaxis()
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("students")
-        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        figure.legend(loc="outside upper center", ncols=5, frameon=False)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
         plt.close(figure)
     svg = file.getvalue()
     alt = "; ".join(
         f"{task}: "
-        + ", ".join(
-            f"{sum(share(r) == name for r in of if r.task == task)} {name}"
-            for name in SHARES
-        )
-        for task in tasks
+        + ", ".join(f"{n} {name}" for n, name in zip(ns, SHARES, strict=True))
+        for task, *ns in distribution(of)
     )
     start = svg.index("<svg")
     return f'<svg role="img" aria-label="{html.escape(alt)}"{svg[start + 4 :]}'
@@ -171,13 +177,17 @@ def results(of: list[Row]) -> list[str]:
     students = sorted({row.student for row in of})
     sums = [sum(r.points for r in of if r.student == s) for s in students]
     full = sum(row.of for row in of if row.student == students[0])
-    frequent = Counter((row.task, row.says) for row in of if row.says)
+    wrong = [row for row in of if row.says]
+    left_empty = [row for row in wrong if EMPTY in row.says]
+    frequent = Counter((r.task, r.says) for r in wrong if r not in left_empty)
     mistakes = ((n, task, text[:300]) for (task, text), n in frequent.most_common(12))
     return [
         f"<p>{len(students)} students; on average "
         f"{sum(sums) / len(sums):.1f} of {full:g} points; "
-        f"{sum(row.open for row in of)} answers to be read.</p>",
+        f"{sum(row.open for row in of)} answers to be read, "
+        f"{len(left_empty)} tasks left empty.</p>",
         picture(of),
+        table(("task", *SHARES), distribution(of)),
         "<h3>The most frequent mistakes</h3>",
         table(("students", "task", "what the check says"), mistakes),
     ]

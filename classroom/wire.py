@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-LIMIT = 64 * 2**20  # bytes of one message
+LIMIT = 16 * 2**20  # bytes of one message
+HASHED = 10_000  # members of a set or a dict: chosen badly, they take time squared
 DEPTH = 20  # lists in lists
 CONTAINERS = {"list": list, "tuple": tuple, "set": set, "dict": dict}
 DTYPES = {
@@ -113,6 +114,8 @@ def _decode(data: dict, other: Callable[[dict], Any]) -> Any:
     if kind == "bytes":
         return base64.b64decode(body, validate=True)
     if kind in CONTAINERS:
+        if kind in ("set", "dict") and len(body) > HASHED:
+            raise Garbled(f"a {kind} of {len(body):,} parts, more than {HASHED:,}")
         parts = [decode(part, other) for part in body]
         if kind == "dict":
             return dict(zip(parts[::2], parts[1::2], strict=True))

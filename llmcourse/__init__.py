@@ -23,9 +23,9 @@ def device() -> torch.device:
     """
     default = "cuda" if torch.cuda.is_available() else "cpu"
     name = os.environ.get("LLMCOURSE_DEVICE") or default
-    kind, _, index = name.partition(":")
+    kind, colon, index = name.partition(":")
     there = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
-    if not (index or "0").isdecimal() or int(index or 0) >= there:
+    if not (index if colon else "0").isdecimal() or int(index or 0) >= there:
         raise ValueError(
             f"LLMCOURSE_DEVICE is {name!r}; here there are the CPU and "
             f"{torch.cuda.device_count()} CUDA devices"

@@ -65,6 +65,8 @@ def forward_flops(
     last_only: logits of the last position alone, as `prefill` asks for.
     """
     c, S = config, T if S is None else S
+    if T < last_only:
+        raise ValueError(f"a last position needs at least 1 token, got {T}")
     if T < 0 or S < 0 or 0 < S < T:
         raise ValueError(f"{T} tokens see themselves too: S is at least {T}, got {S}")
     parameters = count_parameters(config)
@@ -87,6 +89,8 @@ def decode_flops(config: ModelConfig, S: int) -> int:
 
 def kv_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
     """Bytes that one token adds to the KV cache; 2 bytes a number for half types."""
+    if bytes_per_number < 1:
+        raise ValueError(f"a number takes at least 1 byte, got {bytes_per_number}")
     numbers = 2 * config.n_layers * config.n_kv_heads * config.d_head
     return numbers * bytes_per_number
 
@@ -94,7 +98,11 @@ def kv_bytes_per_token(config: ModelConfig, bytes_per_number: int = 2) -> int:
 def kv_bytes(
     config: ModelConfig, length: int, batch_size: int = 1, bytes_per_number: int = 2
 ) -> int:
-    """Bytes of the KV cache of a batch of texts; it holds at most two windows."""
+    """Bytes of the KV cache of a batch of texts.
+
+    With a window it holds at most two of them. (The call that reads a longer prompt
+    needs room for all of it, until the next call.)
+    """
     if length < 0 or batch_size < 1:
         raise ValueError(
             f"a cache holds 0 tokens or more in 1 row or more, got {length} in "

@@ -54,6 +54,8 @@ def packed(documents: Tensor) -> Rule:
 
 def both(*rules: Rule) -> Rule:
     """A token sees what every one of the rules lets it see."""
+    if not rules:
+        raise ValueError("give at least 1 rule to combine, got 0")
 
     def conjunction(q: Tensor, k: Tensor) -> Tensor:
         allowed = rules[0](q, k)
@@ -96,7 +98,8 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None) -> Tenso
     """
     _check(q, k, mask)
     k = repeat_kv(k, q.shape[-3] // k.shape[-3])
-    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5  # (..., H, T, S)
+    # Scaled first: in float16 the products themselves may be too large.
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)  # (..., H, T, S)
     if mask is None:
         return scores.softmax(-1)
     weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
@@ -150,7 +153,9 @@ def _check(q: Tensor, k: Tensor, mask: Tensor | None) -> None:
             f"got {q.dtype} {tuple(q.shape)} and {k.dtype} {tuple(k.shape)}"
         )
     if k.shape[-3] == 0 or q.shape[-3] % k.shape[-3]:
-        raise ValueError(f"{q.shape[-3]} query heads cannot share {k.shape[-3]} keys")
+        raise ValueError(
+            f"{q.shape[-3]} query heads cannot share {k.shape[-3]} K/V heads"
+        )
     if mask is None:
         return
     if mask.dtype != torch.bool:

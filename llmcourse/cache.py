@@ -15,10 +15,12 @@ class KVCache:
     max_len: how many tokens fit; the model's context if not given.
     grow: start with room for max_len and double it when it is full, up to the context;
         otherwise a token more than max_len is refused.
-    With a sliding window, columns that no later query can see are dropped.
+    With a sliding window, columns that no later query can see are dropped: at most two
+    windows are held, but for a longer prompt, until the call after it.
 
     A model's forward calls `prepare` once, `append` in each layer and `advance` at the
-    end, so that a call that fails in between leaves the cache as it was.
+    end, so that a call that fails in between leaves its length as it was (what a window
+    has dropped stays dropped).
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class KVCache:
                 f"a cache holds 1 to {config.context} tokens (the model's context), "
                 f"got max_len {max_len}"
             )
-        self.window = config.window
+        self.config, self.window = config, config.window
         self.batch_size = batch_size
         self.limit = config.context if grow else max_len
         capacity = min(max_len, 2 * self.window) if self.window else max_len

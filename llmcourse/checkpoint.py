@@ -29,6 +29,7 @@ from .families import (
 )
 from .model import CausalLM
 
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 INDEX = "model.safetensors.index.json"
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?")
 
@@ -45,6 +46,8 @@ def from_pretrained(
     dtype: float32, bfloat16 or float16; as stored if None.
     Raises ValueError, naming the file or tensor, for whatever is missing or broken.
     """
+    if dtype not in (None, *DTYPES):
+        raise ValueError(f"dtype is one of {DTYPES}, or None, got {dtype}")
     folder = find_folder(name, weights=True)
     config = read_config(folder)
     with torch.device("meta"):
@@ -149,6 +152,8 @@ def find_folder(name: str | Path, *, weights: bool = False) -> Path:
 
     From the hub only the small files are fetched, unless the weights are asked for.
     """
+    if not str(name):
+        raise ValueError("a folder or a hub id is needed, got an empty name")
     if len(str(name)) < 4096 and Path(name).is_dir():
         return Path(name)
     owner_and_name = str(name).split("/")
@@ -178,8 +183,9 @@ def _read_tensors(folder: Path, dtype, device) -> Iterator[tuple[str, Tensor]]:
             with safe_open(file, framework="pt") as tensors:
                 for name in tensors.keys():
                     tensor = tensors.get_tensor(name)
-                    if not tensor.is_floating_point() and not is_constant(name):
-                        raise ValueError(f"{name} is {tensor.dtype}, not floating")
+                    known = (*DTYPES, torch.float64)
+                    if tensor.dtype not in known and not is_constant(name):
+                        raise ValueError(f"{name} is {tensor.dtype}, none of {known}")
                     yield name, tensor.to(device, dtype)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{file} is no whole safetensors file: {error}") from error
@@ -253,7 +259,7 @@ def _check_tensors(folder: Path, wanted: dict, state: dict) -> None:
 def _read_json(file: Path) -> dict:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"cannot read {file}: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{file} holds {type(content).__name__}, not named values")

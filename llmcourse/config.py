@@ -52,12 +52,18 @@ class ModelConfig:
             "vocab_size d_model n_layers n_heads n_kv_heads d_head d_ff max_len"
         ).split():
             value = getattr(self, name)
-            if not _is_whole(value) or value < 1:
-                raise ValueError(f"{name} is a whole number from 1 on, got {value!r}")
+            if not _is_whole(value) or not 1 <= value < 2**31:
+                raise ValueError(
+                    f"{name} is a whole number from 1 to 2³¹ - 1, got {value!r}"
+                )
         for name in ("norm_eps", "rope_base"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ValueError(f"{name} is a number above 0, got {value!r}")
+        if self.rope_scaling and self.rope_base <= 1:
+            raise ValueError(
+                f"scaled RoPE needs a base above 1, got rope_base {self.rope_base}"
+            )
         for token in self.stop_ids:
             if not _is_whole(token):
                 raise ValueError(f"stop_ids are whole numbers, got {token!r}")
@@ -93,12 +99,15 @@ class ModelConfig:
     def context(self) -> int:
         """The longest sequence the model takes.
 
-        It is max_len, but for linear and dynamic scaling: there, by convention, max_len
-        is the context in training and the factor says how far it stretches.
+        It is max_len, but where scaling stretches it. With linear and dynamic scaling
+        max_len is, by convention, the context in training. With YaRN some files say in
+        max_len how far it stretches, and others leave that to the factor.
         """
-        stretched = ("linear", "dynamic")
-        if self.rope_scaling and self.rope_scaling.kind in stretched:
-            return int(self.max_len * self.rope_scaling.factor)
+        scaling = self.rope_scaling
+        if scaling and scaling.kind in ("linear", "dynamic"):
+            return int(self.max_len * scaling.factor)
+        if scaling and scaling.kind == "yarn":
+            return max(self.max_len, int(scaling.original_max_len * scaling.factor))
         return self.max_len
 
 
@@ -157,6 +166,16 @@ PRESETS = {
     "llama-3-70b": _llama(
         "llama", 128256, 80, 8192, n_heads=64, n_kv_heads=8, d_ff=28672, max_len=8192,
         rope_base=500000.0,
+    ),
+    "llama-3.1-8b": _llama(
+        "llama", 128256, 32, 4096, n_heads=32, n_kv_heads=8, d_ff=14336,
+        max_len=131072, rope_base=500000.0,
+        rope_scaling=RopeScaling("llama3", factor=8.0, original_max_len=8192),
+    ),
+    "llama-3.2-1b": _llama(
+        "llama", 128256, 16, 2048, n_heads=32, n_kv_heads=8, d_head=64, d_ff=8192,
+        max_len=131072, rope_base=500000.0, tied=True,
+        rope_scaling=RopeScaling("llama3", factor=32.0, original_max_len=8192),
     ),
     "qwen2.5-0.5b": _llama(
         "qwen2", 151936, 24, 896, n_heads=14, n_kv_heads=2, d_head=64, d_ff=4864,

@@ -120,7 +120,14 @@ def _window_from_hf(hf: dict) -> int | None:
     layers, first = hf["num_hidden_layers"], hf.get("max_window_layers", 28)
     kinds = ["full_attention"] * min(first, layers)
     kinds += ["sliding_attention"] * (layers - len(kinds))
-    kinds = set(hf.get("layer_types") or kinds)
+    kinds = hf.get("layer_types") or kinds
+    unknown = set(kinds) - {"full_attention", "sliding_attention"}
+    if unknown or len(kinds) != layers:
+        raise ValueError(
+            f"layer_types name full_attention or sliding_attention for each of "
+            f"{layers} layers, got {len(kinds)} and {sorted(map(str, unknown))}"
+        )
+    kinds = set(kinds)
     if len(kinds) > 1:
         raise ValueError(
             f"some layers have a sliding window and some not (max_window_layers "
@@ -132,8 +139,9 @@ def _window_from_hf(hf: dict) -> int | None:
 def _rope_from_hf(hf: dict, max_len: int) -> tuple[float, float, RopeScaling | None]:
     """(base, rotary share of a head, scaling)."""
     rope = hf.get("rope_scaling") or hf.get("rope_parameters") or {}
-    base = float(rope.get("rope_theta") or hf.get("rope_theta") or 10000.0)
+    base = rope.get("rope_theta") or hf.get("rope_theta") or 10000.0
     share = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor", 1.0))
+    base, share = _real("rope_theta", base), _real("partial_rotary_factor", share)
     if hf["model_type"] != "phi3":
         share = 1.0  # transformers does not look at it in the other families
     kind = rope.get("rope_type") or rope.get("type") or "default"
@@ -143,6 +151,10 @@ def _rope_from_hf(hf: dict, max_len: int) -> tuple[float, float, RopeScaling | N
         kind = "longrope"  # early Phi-3 files called it "su" or "yarn"
     original = hf.get("original_max_position_embeddings")
     original = original or rope.get("original_max_position_embeddings") or max_len
+    needed = {"llama3": ["factor", "low_freq_factor", "high_freq_factor"], "yarn": []}
+    missing = [n for n in needed.get(kind, ["factor"]) if rope.get(n) is None]
+    if missing and kind != "longrope":
+        raise ValueError(f"{kind} scaling of RoPE lacks {', '.join(missing)}")
     names = "attention_factor low_freq_factor high_freq_factor beta_fast beta_slow "
     names += "truncate mscale mscale_all_dim short_factor long_factor"
     options = {n: rope[n] for n in names.split() if rope.get(n) is not None}
@@ -151,11 +163,18 @@ def _rope_from_hf(hf: dict, max_len: int) -> tuple[float, float, RopeScaling | N
             options[name] = tuple(options[name])
     scaling = RopeScaling(
         kind=kind,
-        factor=float(rope.get("factor") or max_len / original),
+        factor=_real("factor", rope.get("factor") or max_len / original),
         original_max_len={"linear": 0, "dynamic": max_len}.get(kind, original),
         **options,
     )
     return base, share, scaling
+
+
+def _real(name: str, value) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is a number, got {value!r}") from None
 
 
 def _llama_json(c: ModelConfig) -> dict:

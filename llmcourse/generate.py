@@ -1,6 +1,7 @@
 """The loop of inference: prefill the prompt, then decode token by token. Chapter 11."""
 
 from collections.abc import Iterator, Sequence
+from operator import index
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from .model import CausalLM
 from .sampling import SamplingParams, next_token
 
 GREEDY = SamplingParams()
+ROOM = 256  # new tokens that a cache has room for at first
 
 
 @torch.inference_mode()
@@ -24,6 +26,11 @@ def prefill(
     if pad is None:
         return model(ids, cache, last_only=True)[:, -1]
     past = 0 if cache is None else len(cache)
+    if not past and ((pad < 0) | (pad >= ids.shape[1])).any():
+        raise ValueError(
+            f"of {ids.shape[1]} columns 0 to {ids.shape[1] - 1} can be padding, "
+            f"got {pad.tolist()}"
+        )
     columns = torch.arange(past, past + ids.shape[1], device=ids.device)
     positions = (columns - pad[:, None]).clamp(min=0)  # (B, T)
     rule = both(causal, padding(pad))
@@ -93,11 +100,13 @@ def _steps(
     model, prompts, max_new_tokens, sampling, stop_ids, generator, use_cache=True
 ) -> Iterator[list[int | None]]:
     """Yield one id a row and step, None for a row that has ended."""
-    stop = {int(i) for i in (model.config.stop_ids if stop_ids is None else stop_ids)}
+    stop = set(model.config.stop_ids if stop_ids is None else map(index, stop_ids))
     ids, pad = _left_pad(prompts, model.lm_head.weight.device)
     B, T = ids.shape
     limit = min(T + max_new_tokens, model.config.context)
-    cache = model.new_cache(B, limit) if use_cache else None
+    # Room for some tokens, and more when they come: most texts end before their limit.
+    room = min(limit, T + ROOM)
+    cache = model.new_cache(B, room, grow=True) if use_cache else None
     seen = _seen(ids, pad, model.config.vocab_size, sampling)
     ended = [False] * B
     new = ids  # the columns that the model has not read yet
@@ -156,7 +165,9 @@ def _check(model: CausalLM, prompts, max_new_tokens: int) -> None:
     for ids in prompts:
         if isinstance(ids, Tensor) and ids.dim() != 1:
             raise ValueError(f"a prompt is a row of ids (T,), got {tuple(ids.shape)}")
-    if not len(prompts) or not all(len(ids) for ids in prompts):
+    if not len(prompts):
+        raise ValueError("there is no prompt: got 0 of them")
+    if not all(len(ids) for ids in prompts):
         raise ValueError("a prompt needs at least 1 token, got 0")
     context, vocab_size = model.config.context, model.config.vocab_size
     longest = max(len(ids) for ids in prompts)
@@ -165,5 +176,11 @@ def _check(model: CausalLM, prompts, max_new_tokens: int) -> None:
             f"the prompt of {longest} tokens leaves no room in the context of {context}"
         )
     for token in (token for ids in prompts for token in ids):
+        try:
+            index(token)
+        except TypeError:
+            raise ValueError(
+                f"a prompt is a row of ids, got {token!r} in it: encode text first"
+            ) from None
         if not 0 <= token < vocab_size:
             raise ValueError(f"id {token} is outside the vocabulary of {vocab_size}")

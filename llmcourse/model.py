@@ -163,6 +163,8 @@ class CausalLM(nn.Module):
         return build_mask(rule, T, S, start=start, device=device)
 
     def _check_ids(self, ids: Tensor) -> tuple[int, int]:
+        if not isinstance(ids, Tensor):
+            raise ValueError(f"ids are a tensor (B, T), got a {type(ids).__name__}")
         if (
             ids.dim() != 2
             or 0 in ids.shape
@@ -186,8 +188,8 @@ class CausalLM(nn.Module):
             raise ValueError(
                 f"positions have shape {(T,)} or {(B, T)}, got {tuple(positions.shape)}"
             )
-        if positions.is_floating_point():
-            raise ValueError(f"positions are whole numbers, got {positions.dtype}")
+        if positions.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"positions are int64 or int32, got {positions.dtype}")
         if positions.min() < 0:
             raise ValueError(f"positions start at 0, got {positions.min().item()}")
         lengths = {n + 1 for n in positions.reshape(-1, T).amax(-1).tolist()}
@@ -200,11 +202,13 @@ class CausalLM(nn.Module):
         return max(lengths)
 
     def _check_cache(self, cache: KVCache, length: int) -> None:
-        if len(cache.layers) != self.config.n_layers:
-            raise ValueError(
-                f"the cache has {len(cache.layers)} layers, the model "
-                f"{self.config.n_layers}"
-            )
+        if isinstance(cache, KVCache):  # another kind answers for itself
+            for name in ("n_layers", "n_kv_heads", "d_head", "window"):
+                theirs, ours = (getattr(c, name) for c in (cache.config, self.config))
+                if theirs != ours:
+                    raise ValueError(
+                        f"the cache is made for {name} {theirs}, the model has {ours}"
+                    )
         if self.is_stale(cache, length):
             raise ValueError(
                 f"the cache's keys are rotated for a text of {cache.regime} tokens, "

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 KINDS = ("linear", "dynamic", "llama3", "yarn", "longrope")
+REALS = (
+    "factor low_freq_factor high_freq_factor beta_fast beta_slow mscale mscale_all_dim"
+).split()
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,10 @@ class RopeScaling:
     def __post_init__(self):
         if self.kind not in KINDS:
             raise ValueError(f"RoPE scaling is one of {KINDS}, got {self.kind!r}")
+        for name in REALS:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"{name} is a number, got {value!r}")
         if not 1 <= self.factor < math.inf:
             raise ValueError(f"RoPE scaling factor is at least 1, got {self.factor}")
         if self.attention_factor is not None and not self.attention_factor > 0:
@@ -53,6 +60,20 @@ class RopeScaling:
                 f"{self.kind} scaling needs the trained context length, "
                 f"got original_max_len={self.original_max_len}"
             )
+        if self.kind == "yarn" and not self.beta_fast > self.beta_slow > 0:
+            raise ValueError(
+                f"beta_slow {self.beta_slow} must be above 0 and below "
+                f"beta_fast {self.beta_fast}"
+            )
+        if self.kind == "longrope" and self.original_max_len < 2:
+            raise ValueError(
+                f"longrope needs a trained context of at least 2 tokens, "
+                f"got {self.original_max_len}"
+            )
+        for name in ("short_factor", "long_factor"):
+            for divisor in getattr(self, name):
+                if not divisor > 0:
+                    raise ValueError(f"{name} divides by {divisor}, not above 0")
         if self.kind == "llama3" and self.low_freq_factor >= self.high_freq_factor:
             raise ValueError(
                 f"low_freq_factor {self.low_freq_factor} must be below "

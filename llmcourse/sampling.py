@@ -101,9 +101,7 @@ def probabilities(
 
     seen: bool, the shape of logits: the tokens that the repetition penalty is for.
     """
-    _check_logits(logits)
-    logits = logits.float()
-    logits = _penalised(logits, params, seen)
+    logits = _penalised(logits.float(), params, seen)
     logits = temperature(logits, params.temperature)
     logits = top_p(top_k(logits, params.top_k), params.top_p)
     return min_p(logits, params.min_p).softmax(-1)
@@ -117,9 +115,18 @@ def sample(probs: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """
     shape = (*probs.shape[:-1], 1)
     u = torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
+    if probs.shape[-1] == 0:
+        raise ValueError(f"there is nothing to draw from in {tuple(probs.shape)}")
     sums = probs.double().cumsum(-1)
-    if (probs < 0).any() or not (sums[..., -1] > 0).all():
-        raise ValueError(f"probabilities are 0 or more and not all 0, got {probs}")
+    total = sums[..., -1].flatten()
+    good = (probs >= 0).all(-1).flatten() & (total > 0) & total.isfinite()
+    if not good.all():
+        row = good.tolist().index(False)
+        raise ValueError(
+            f"probabilities are 0 or more, finite and not all 0; those of row {row} "
+            f"go down to {probs.min(-1).values.flatten()[row]:.3g} and add up to "
+            f"{total[row]:.3g}"
+        )
     # u is below 1, so u times the total stays below the last sum that adds anything.
     u = u.to(probs.device) * sums[..., -1:]
     return torch.searchsorted(sums, u, right=True).squeeze(-1)
@@ -134,13 +141,15 @@ def next_token(
     """Choose one id a row: (..., V) -> (...). At temperature 0 nothing is drawn."""
     if params.temperature > 0:
         return sample(probabilities(logits, params, seen), generator)
-    _check_logits(logits)
     return _penalised(logits.float(), params, seen).argmax(-1)
 
 
 def _penalised(logits: Tensor, params: SamplingParams, seen: Tensor | None) -> Tensor:
     if seen is not None:
-        return repetition_penalty(logits, seen, params.repetition_penalty)
+        logits = repetition_penalty(logits, seen, params.repetition_penalty)
+        _check_logits(logits)  # afterwards: a penalty can take them out of range
+        return logits
+    _check_logits(logits)
     if params.repetition_penalty != 1:
         raise ValueError(
             f"repetition penalty {params.repetition_penalty} needs `seen`, the tokens "

@@ -64,7 +64,10 @@ class Tokenizer:
                 )
         template = self.config.get("chat_template")
         if not isinstance(template, str):
-            raise ValueError("this tokenizer has no chat template")
+            found = "none" if template is None else f"a {type(template).__name__}"
+            raise ValueError(
+                f"a chat template is one string, the tokenizer has {found}"
+            )
         sandbox = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )

@@ -27,6 +27,8 @@ TOTALS = {
     "llama-2-7b": 6_738_415_616,
     "llama-2-70b": 68_976_648_192,
     "llama-3-8b": 8_030_261_248,
+    "llama-3.1-8b": 8_030_261_248,
+    "llama-3.2-1b": 1_235_814_400,
     "llama-3-70b": 70_553_706_496,
     "qwen2.5-0.5b": 494_032_768,
     "qwen2.5-7b": 7_615_616_512,
@@ -172,5 +174,7 @@ def test_kv_bytes_equal_a_cache(name):
 
 def test_costs_of_what_cannot_be_are_refused():
     refuses(forward_flops, LLAMA, 10, 3, says=["10 tokens", "got 3"])
+    refuses(prefill_flops, LLAMA, 0, says=["at least 1 token", "0"])
+    refuses(kv_bytes, LLAMA, 5, 1, -2, says=["at least 1 byte", "-2"])
     refuses(kv_bytes, LLAMA, -5, says=["got -5 in 1"])
     refuses(kv_bytes, LLAMA, 5, 0, says=["got 5 in 0"])

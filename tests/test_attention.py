@@ -171,8 +171,21 @@ def test_masks_of_wrong_type_or_shape_are_refused(mask, says):
 def test_shapes_that_do_not_fit_are_refused():
     shapes = ["(2, 4, 3, 8)", "(2, 2, 5, 6)"]
     refuses(attention, Q, draw(2, 2, 5, 6), draw(2, 2, 5, 6), says=shapes)
-    refuses(attention_weights, Q, draw(2, 3, 5, 8), says=["4 query heads", "3 keys"])
+    refuses(
+        attention_weights, Q, draw(2, 3, 5, 8), says=["4 query heads", "3 K/V heads"]
+    )
     refuses(attention, Q, KV, KV, causal_mask(3, 5), is_causal=True, says=["both"])
+
+
+def test_large_float16_products_are_scaled_before_they_overflow():
+    q = torch.full((1, 1, 2, 64), 40.0).half()
+    weights = attention_weights(q, q)
+    torch.testing.assert_close(weights @ q, attention(q, q, q))
+    assert not weights.isnan().any()
+
+
+def test_no_rule_at_all_is_refused():
+    refuses(both, says=["at least 1", "0"])
 
 
 def test_values_that_do_not_fit_their_keys_are_refused():
@@ -181,7 +194,7 @@ def test_values_that_do_not_fit_their_keys_are_refused():
     for shape in ((1, 2, 4, 8), (1, 2, 1, 8), (1, 4, 5, 8)):
         says = [(1, 2, 5, 8), shape]
         refuses(attention, q, k, draw(*shape), says=says)
-    refuses(attention_weights, q, k[:, :0], says=["0 keys"])
+    refuses(attention_weights, q, k[:, :0], says=["0 K/V heads"])
     refuses(attention_weights, q.half(), k, says=["torch.float16", "torch.float32"])
 
 

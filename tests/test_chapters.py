@@ -52,7 +52,10 @@ FRAME = (
     "Exercises",
     "Next",
 )
-LONGEST_CELL = 20  # lines
+LONGEST_CELL = 12  # lines that are not blank and no comment
+LONGEST_STATEMENT = 16  # of a cell that is one function, one loop or one text
+LONGEST_SOLUTION = 20  # of a cell that is folded
+LONGEST_PICTURE = 3  # of a call that draws
 ABSOLUTE_PATH = re.compile(
     r"(?<![\w./:~-])/(?:home|Users|root|tmp|var|opt|mnt|private|content|work)/[\w.-]+"
     r"|\b[A-Z]:\\(?:Users|Windows|Program)\S*"
@@ -253,11 +256,34 @@ def errors_without_tag(notebook: dict) -> list[str]:
 
 
 def long_cells(notebook: dict) -> list[str]:
-    lengths = {c["id"]: len(c["source"].splitlines()) for c in code_cells(notebook)}
+    problems = []
+    for cell in code_cells(notebook):
+        lines = [line.strip() for line in cell["source"].splitlines()]
+        length = sum(bool(line) and line[0] != "#" for line in lines)
+        imports = ast.Import | ast.ImportFrom
+        body = [n for n in parse(cell).body if not isinstance(n, imports)]
+        longest = LONGEST_STATEMENT if len(body) == 1 else LONGEST_CELL
+        if any(tag.startswith("hide") for tag in tags(cell)):
+            longest = LONGEST_SOLUTION
+        if length > longest:
+            problems.append(
+                f"cell {cell['id']} has {length} lines, more than {longest}"
+            )
+    return problems
+
+
+def long_pictures(notebook: dict) -> list[str]:
+    """What a picture shows may take many lines; to draw it takes three."""
+    calls = [
+        (cell["id"], node)
+        for cell in code_cells(notebook)
+        for node in ast.walk(parse(cell))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("show.")
+    ]
     return [
-        f"cell {name} has {length} lines, more than {LONGEST_CELL}"
-        for name, length in lengths.items()
-        if length > LONGEST_CELL
+        f"cell {name} draws in more than {LONGEST_PICTURE} lines"
+        for name, call in calls
+        if call.end_lineno - call.lineno >= LONGEST_PICTURE
     ]
 
 
@@ -287,6 +313,16 @@ def unchecked_cells(notebook: dict) -> list[str]:
     if 4 * len(ignored) > len(cells):
         problems.append(f"{len(ignored)} of {len(cells)} cells ignore their output")
     return problems
+
+
+def unnamed_folds(notebook: dict) -> list[str]:
+    """The button over a folded cell says what is under it."""
+    return [
+        f"cell {cell['id']} is folded under a button without a name"
+        for cell in code_cells(notebook)
+        if any(tag.startswith("hide") for tag in tags(cell))
+        and not cell["metadata"].get("mystnb", {}).get("code_prompt_show")
+    ]
 
 
 def semicolons(notebook: dict) -> list[str]:
@@ -321,8 +357,10 @@ RULES = [
     lacks_outputs,
     errors_without_tag,
     long_cells,
+    long_pictures,
     traces_of_a_machine,
     unchecked_cells,
+    unnamed_folds,
     semicolons,
     lacks_frame,
 ]
@@ -402,10 +440,12 @@ def test_every_module_has_its_chapter():
 
 
 def code(source, *outputs, tags=(), count=None):
+    folded = any(tag.startswith("hide") for tag in tags)
+    named = {"mystnb": {"code_prompt_show": "Set up"}} if folded else {}
     return {
         "cell_type": "code",
         "id": f"c{abs(hash(source)) % 10**6}",
-        "metadata": {"tags": list(tags)} if tags else {},
+        "metadata": {"tags": list(tags)} | named if tags else {},
         "source": source,
         "outputs": list(outputs),
         "execution_count": count,
@@ -449,6 +489,12 @@ def stripped():
     return notebook
 
 
+def unnamed():
+    notebook = page(code("x = 1", tags=["hide-cell"]))
+    del notebook["cells"][-1]["metadata"]["mystnb"]
+    return notebook
+
+
 BAD = {
     "def": (redefines_package_names, page(code("def attention(q): ..."))),
     "class": (redefines_package_names, page(code("class KVCache: ..."))),
@@ -469,7 +515,10 @@ BAD = {
         errors_without_tag,
         page(code("f()", tags=["raises-exception"])),
     ),
-    "21 lines": (long_cells, page(code("x = 1\n" * 21))),
+    "13 lines": (long_cells, page(code("x = 1\n" * 13))),
+    "a loop of 17": (long_cells, page(code("for x in []:\n" + "    x\n" * 16))),
+    "folded, 21 lines": (long_cells, page(code("x = 1\n" * 21, tags=["hide-cell"]))),
+    "a picture of 4": (long_pictures, page(code("show.text(\n    1,\n    2,\n)"))),
     "path in code": (traces_of_a_machine, page(code("open('/home/ann/x')"))),
     "path printed": (traces_of_a_machine, page(code("f()", printed("in /tmp/x.py\n")))),
     "path in html": (traces_of_a_machine, page(code("f()", html("<i>/Users/a</i>")))),
@@ -485,6 +534,7 @@ BAD = {
         page(*[code(f"f({i})", tags=["nbval-ignore-output"]) for i in range(3)]),
     ),
     "skipped": (unchecked_cells, page(code("f()", tags=["nbval-skip"]))),
+    "a fold without a name": (unnamed_folds, unnamed()),
     "semicolon": (semicolons, page(code("f();"))),
     "no recap": (
         lacks_frame,
@@ -503,7 +553,8 @@ def test_rule_reports_what_breaks_it(case):
 def test_rules_accept_a_good_page():
     local = "def naive(q):\n    attention = q\n    return [both for both in attention]"
     one = code("f()", html("<b>ok</b> https://a.org/home/x 12:34"))
-    notebook = page(code(local), code("%pwd"), one, code("naive_attention = 1"))
+    whole = code("import os\n\n\ndef f():\n" + "    # why\n    1\n\n" * 14)
+    notebook = page(code(local), code("%pwd"), one, code("naive_attention = 1"), whole)
     assert [problem for rule in RULES for problem in rule(notebook)] == []
 
 

@@ -286,6 +286,8 @@ def test_rope_scaling_comes_before_rope_parameters(tmp_path):
         {"num_attention_heads": 0},
         {"rms_norm_eps": "small"},
         {"rope_scaling": "linear"},
+        {"rope_theta": "x"},
+        {"max_position_embeddings": 10**30},
         {"eos_token_id": "x"},
         {"quantization_config": {"bits": 4}},
     ],
@@ -311,6 +313,27 @@ def test_an_index_names_files_of_its_own_folder(index, tmp_path):
     (tmp_path / WEIGHTS).unlink()
     (tmp_path / checkpoint.INDEX).write_text(json.dumps({"weight_map": index}))
     refuses(from_pretrained, tmp_path, says=["index.json"])
+
+
+def test_a_config_that_nests_without_end_is_refused(tmp_path):
+    save_pretrained(tiny("llama"), tmp_path)
+    (tmp_path / CONFIG).write_text('{"a":' * 100_000)
+    refuses(read_config, tmp_path, says=[CONFIG])
+
+
+def test_types_that_the_model_cannot_compute_in_are_refused(tmp_path):
+    folder = saved(tmp_path)
+    for dtype in (torch.int32, torch.float8_e4m3fn, torch.complex64):
+        refuses(
+            from_pretrained, folder, dtype=dtype, says=["torch.float16", str(dtype)]
+        )
+    small = torch.float8_e4m3fn
+    edit_tensors(folder, lambda s: s.update({n: t.to(small) for n, t in s.items()}))
+    refuses(from_pretrained, folder, says=["torch.float16", str(small)])
+
+
+def test_a_name_that_is_empty_is_refused():
+    refuses(from_pretrained, "", says=["empty name"])
 
 
 def test_weights_of_other_kinds_are_refused(tmp_path):
@@ -520,7 +543,25 @@ def test_a_config_survives_the_round_trip(name):
         (dict(head_dim=7), ["7"]),
         (dict(rope_scaling={"rope_type": "ntk", "factor": 2.0}), ["linear", "'ntk'"]),
         (dict(rope_scaling={"rope_type": "linear", "factor": 0.5}), ["1", "0.5"]),
+        (dict(rope_scaling={"rope_type": "linear"}), ["linear", "factor"]),
+        (
+            dict(rope_scaling={"rope_type": "llama3", "factor": 8.0}),
+            ["llama3", "low_freq_factor, high_freq_factor"],
+        ),
         (dict(model_type="phi3", partial_rotary_factor=0.4), ["8", "3"]),
+        (dict(model_type="phi3", partial_rotary_factor="a"), ["partial", "'a'"]),
+        (
+            dict(model_type="qwen2", use_sliding_window=True, layer_types=["x"] * 2),
+            ["full_attention", "'x'"],
+        ),
+        (
+            dict(
+                model_type="qwen2",
+                use_sliding_window=True,
+                layer_types=["full_attention"] * 3,
+            ),
+            ["each of 2 layers", "got 3"],
+        ),
         (
             dict(
                 model_type="qwen2",

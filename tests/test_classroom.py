@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from itertools import zip_longest
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from nbgrader import utils
 from nbgrader.api import Gradebook
 from nbgrader.server_extensions.formgrader.formgrader import FormgradeExtension
 
-from classroom import assemble, course, execute, report, sandbox
+from classroom import assemble, course, execute, feedback, report, sandbox
 from classroom import grade as grading
 from classroom.execute import (
     ALONE,
@@ -181,9 +182,32 @@ def test_edited_and_deleted_tests_are_restored(released):
         if utils.is_solution(c) and grade_id(c) != "t1"
     }
     assert found == [
-        "cell t1-shape was changed: the original was used",
-        "cell t1-scale is missing",
+        "missing: t1-scale",
+        "changed, and the original was used: t1-shape",
     ]
+
+
+def test_an_answer_in_a_cell_of_its_own_is_used(released):
+    """Its author has deleted the cell for it: the stub would come afterwards."""
+
+    def change(nb):
+        at = nb.cells.index(named(nb, "t1"))
+        nb.cells[at] = new_code_cell("mine = 1")
+
+    texts, found = assembled(released, change)
+    assert texts["t1"] == ""
+    assert found == ["cell t1 is missing: what stands there was used"]
+
+
+def test_an_answer_in_words_has_a_length_that_can_be_read_and_cleaned():
+    long, tags = (
+        assemble._plain(new_markdown_cell(text)).source
+        for text in ("word " * 9_000, "<div>" * 1_000)
+    )
+    assert len(long) < 21_000 and "45,000 characters" in long
+    assert "<" not in tags and tags.count("&lt;div>") == 1_000
+    few = "a <b>bold</b> word"
+    assert assemble._plain(new_markdown_cell(few)).source == few
 
 
 def test_an_answer_that_was_split_is_used_whole(released):
@@ -400,6 +424,37 @@ def test_what_happens_is_noted_and_what_is_too_much_left_out(sandboxed, monkeypa
     assert nb.cells[1].outputs and not nb.cells[2].outputs
 
 
+def test_who_ends_its_process_again_and_again_is_left(sandboxed, monkeypatch):
+    monkeypatch.setattr(execute, "STARTS", 2)
+    exits = [new_code_cell("import os; os._exit(0)") for _ in range(5)]
+    with execute.Run(Limits(seconds=20), [], False) as run:
+        for cell in exits:
+            cell.outputs = []
+            run.cell(cell)
+    assert run.starts == 2
+    assert run.incidents[-1]["what"] == "ended 2 times, and was not started again"
+    assert all(cell.outputs for cell in exits)
+
+
+def test_feedback_of_one_that_fails_stops_nobody(tmp_path, monkeypatch, capsys):
+    for student in ("anna", "ben", "carl"):
+        (tmp_path / "autograded" / student / "ps2").mkdir(parents=True)
+    asked = []
+
+    def page(self, name, student, force):
+        asked.append(student)
+        if student == "ben":
+            raise RecursionError("too deep")
+        return {"success": True}
+
+    monkeypatch.setattr("classroom.feedback.NbGraderAPI.generate_feedback", page)
+    monkeypatch.setattr("classroom.feedback.rows", lambda folder: [])
+    monkeypatch.setattr(sys, "argv", ["feedback", "--class", str(tmp_path)])
+    with pytest.raises(SystemExit, match="not written: ben, ps2: too deep"):
+        feedback.main()
+    assert asked == ["anna", "ben", "carl"]
+
+
 def test_a_process_that_does_not_start_is_tried_again(monkeypatch):
     tries = []
 
@@ -413,7 +468,7 @@ def test_a_process_that_does_not_start_is_tried_again(monkeypatch):
     assert len(tries) == 2
 
 
-# --- a class of fifteen ---------------------------------------------------------------
+# --- a class of seventeen -------------------------------------------------------------
 
 HOSTILE = {
     "endless": ("t3", "def causal_weights(x, t):\n    while True: pass"),
@@ -425,6 +480,8 @@ HOSTILE = {
     "liar": ("t5", "class E:\n    def __eq__(s, o): return True\n"
                    "    def __ne__(s, o): return False\n"
                    "multiply_adds = table_bytes = E()"),
+    "printer": ("t2", "import builtins, torch\nbuiltins.print = lambda *a, **k: None\n"
+                      "torch.allclose = lambda *a, **k: True"),
     "package": ("t4", "from llmcourse.attention import attention"),
     "surrogate": ("t1", "print('\\ud800')\nraise ValueError('\\ud800')"),
     "forger": ("t4", "import json, os, struct, sys\n"
@@ -435,6 +492,9 @@ HOSTILE = {
                      "                     '\\x1b[2J <script>alert(1)</script>')\n"
                      "scores(1, 2)"),
 }  # fmt: skip
+# One value beside the other answers, another one alone.
+GUESSES = "if 'scores' in globals():\n    multiply_adds = table_bytes = 1\nelse:\n"
+GUESSES += textwrap.indent(mistakes("ps2").RIGHT["t5"][0], "    ")
 POINTS = {"t1": 3, "t2": 4, "t3": 5, "t4": 4, "t5": 2}
 
 
@@ -463,10 +523,11 @@ def graded_class(tmp_path_factory, released, sandboxed):
         "right": answers,
         "wrong": everything,
         "partial": answers | {"t3": everything["t3"]},
+        "guesser": answers | {"t5": GUESSES},
         "untouched": {},
         **{name: answers | {task: code} for name, (task, code) in HOSTILE.items()},
     }
-    assert len(students) == 15
+    assert len(students) == 17
     for student, given in students.items():
         nb = copy(released)
         for cell in nb.cells:
@@ -476,7 +537,7 @@ def graded_class(tmp_path_factory, released, sandboxed):
         nbformat.write(nb, path)
     rules = ("--class", folder / "results", "--seconds", 6)
     printed = command("classroom.grade", handed_in, *rules)
-    assert "15 graded, 0 unchanged" in printed
+    assert "17 graded, 0 unchanged" in printed
     command("classroom.report", *rules[:2])
     command("classroom.feedback", *rules[:2])
     return folder / "results", handed_in
@@ -497,12 +558,19 @@ def points(of: dict) -> dict[str, float]:
 
 
 def test_everybody_gets_what_they_earned(table):
-    assert len(table) == 15
+    assert len(table) == 17
     assert points(table["right"]) == POINTS
     assert points(table["untouched"]) == dict.fromkeys(POINTS, 0.0)
     lost = points(table["partial"])
     assert lost.pop("t3") < 5 and lost.items() < POINTS.items()
     assert 0 < sum(points(table["wrong"]).values()) < 12
+
+
+def test_only_who_passes_alone_is_said_to(table):
+    assert points(table["guesser"]) == POINTS
+    for student in ("guesser", "partial", "wrong"):
+        told = ALONE in table[student]["t5"]["happened"]
+        assert told == (student == "guesser"), student
 
 
 @pytest.mark.parametrize("student", HOSTILE)
@@ -517,7 +585,7 @@ def test_hostile_code_costs_its_own_points_and_is_named(student, table):
 
 def test_feedback_names_the_mistake_and_needs_no_network(graded_class):
     pages = sorted((graded_class[0] / "feedback").glob("*/ps2/ps2.html"))
-    assert len(pages) == 15
+    assert len(pages) == 17
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r'(src|<link[^>]*href)="(https?:)?//', text)
@@ -538,8 +606,12 @@ def test_no_cell_of_the_table_is_a_formula(table):
 
 def test_the_report_counts_and_draws(graded_class):
     text = (graded_class[0] / "report.html").read_text(encoding="utf-8")
-    assert "15 students" in text and '<svg role="img" aria-label="t1: ' in text
-    assert "replaced" not in text and "its cell stopped with ImportError" in text
+    assert "17 students" in text and '<svg role="img" aria-label="t1: ' in text
+    assert "its cell stopped with ImportError" in text
+    replaced = set(re.findall(r"replaced ([\w.]+)", text))
+    assert replaced == {"builtins.print", "torch.allclose"}
+    shares = "<th>task</th><th>no points</th>"
+    assert shares in text and "<td>t6</td>" in text
 
 
 def give_points(folder, students):
@@ -554,7 +626,7 @@ def give_points(folder, students):
 def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     folder, handed_in = graded_class
     rules = ("--class", folder, "--seconds", 6)
-    assert "0 graded, 15 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "0 graded, 17 unchanged" in command("classroom.grade", handed_in, *rules)
     give_points(folder, ["right", "partial"])
     (folder / "state/right/ps2.json").unlink()  # as if it had been interrupted there
     path = handed_in / "partial" / "ps2" / "ps2.ipynb"
@@ -562,7 +634,7 @@ def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     named(nb, "t3").source = "causal_weights = None"
     named(nb, "t6").source = "Another answer."
     nbformat.write(nb, path)
-    assert "2 graded, 13 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "2 graded, 15 unchanged" in command("classroom.grade", handed_in, *rules)
     read = {row.student: row for row in report.rows(folder) if row.task == "t6"}
     assert read["right"].points == read["partial"].points == 2
     assert read["partial"].open and not read["right"].open  # the same text was read
@@ -577,7 +649,7 @@ def test_one_that_could_not_be_graded_is_in_the_report(graded_class):
     try:
         (row,) = [r for r in report.rows(folder) if r.student == "untouched"]
         assert row.happened == "not graded" and row.open
-        assert "14 students" in report.page(report.rows(folder))
+        assert "16 students" in report.page(report.rows(folder))
         assert "<td>not graded</td>" in report.page([row])
     finally:
         (folder / "hidden").rename(place)

@@ -60,6 +60,8 @@ def test_context_is_what_scaling_makes_of_it():
     for scaling, context in ((LINEAR, 256), (DYNAMIC, 256), (YARN, 64), (LONGROPE, 64)):
         assert replace(LLAMA, rope_scaling=scaling).context == context
     assert LLAMA.context == 64
+    # Qwen2.5's own advice: the file says what was trained, the factor how far it goes.
+    assert replace(LLAMA, rope_scaling=replace(YARN, factor=8.0)).context == 128
 
 
 def test_a_config_cannot_be_changed():
@@ -67,5 +69,5 @@ def test_a_config_cannot_be_changed():
 
 
 def test_all_presets_are_valid_and_distinct():
-    assert len(set(PRESETS.values())) == len(PRESETS) == 15
+    assert len(set(PRESETS.values())) == len(PRESETS)
     assert all(isinstance(c, ModelConfig) for c in PRESETS.values())

@@ -250,7 +250,36 @@ def test_bad_prompts_are_refused_at_the_call(generator):
 
 
 def test_a_batch_without_prompts_is_refused():
-    refuses(generate_batch, tiny("llama"), [], max_new_tokens=3, says=["at least 1"])
+    refuses(generate_batch, tiny("llama"), [], max_new_tokens=3, says=["no prompt"])
+
+
+@pytest.mark.parametrize("prompt", ["The capital", [[1, 2]], [1.5]], ids=str)
+def test_what_is_no_row_of_ids_is_refused(prompt):
+    says = [repr(prompt[0]), "encode"]
+    refuses(generate, tiny("llama"), prompt, max_new_tokens=3, says=says)
+
+
+@pytest.mark.parametrize("pad", [[5, 0], [-1, 0]], ids=str)
+def test_padding_that_leaves_no_token_is_refused(pad):
+    model, ids = tiny("llama"), draw_ids(2, 5)
+    refuses(prefill, model, ids, None, torch.tensor(pad), says=["0 to 4", str(pad)])
+
+
+def test_the_cache_grows_with_the_text_and_not_with_its_limit(monkeypatch):
+    model = tiny("llama")
+    made = []
+    new_cache = model.new_cache
+    monkeypatch.setattr(
+        model, "new_cache", lambda *a, **o: made.append(new_cache(*a, **o)) or made[-1]
+    )
+    monkeypatch.setattr("llmcourse.generate.ROOM", 2)
+    many = dict(max_new_tokens=20, stop_ids=[])
+    slow = list(generate(model, [3, 4, 5], use_cache=False, **many))
+    assert list(generate(model, [3, 4, 5], **many)) == slow
+    one = model.new_cache(1, 1).nbytes
+    assert made[0].nbytes < 41 * one
+    next(iter(generate(model, [3, 4, 5], **many)))
+    assert made[2].nbytes == 5 * one
 
 
 @pytest.mark.parametrize("name", ["dynamic", "longrope"])

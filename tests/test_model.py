@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -275,6 +276,20 @@ def test_rows_of_two_rope_regimes_are_refused(name):
     refuses(tiny(name), draw_ids(2, 20), positions=positions, says=says)
 
 
-def test_a_cache_of_another_depth_is_refused():
-    cache = KVCache(replace(tiny("llama").config, n_layers=3))
-    refuses(tiny("llama"), draw_ids(1, 4), cache, says=["3 layers", "model 2"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_layers", 3), ("n_kv_heads", 1), ("d_head", 6), ("window", 7)],
+)
+def test_a_cache_of_another_shape_or_window_is_refused(name, value):
+    model = tiny("llama")
+    cache = KVCache(replace(model.config, **{name: value}))
+    ours = getattr(model.config, name)
+    says = [f"{name} {value}", f"the model has {ours}"]
+    refuses(model, draw_ids(1, 4), cache, says=says)
+
+
+def test_ids_and_positions_of_another_kind_are_refused():
+    model, ids = tiny("llama"), draw_ids(1, 4)
+    refuses(model, ids.tolist(), says=["tensor", "list"])
+    places = torch.ones(4, dtype=torch.bool)
+    refuses(partial(model, positions=places), ids, says=["int64", "torch.bool"])

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -254,5 +255,12 @@ def test_bad_scalings_are_refused():
         refuses(RopeScaling, kind, factor=2.0, says=[kind, "original_max_len=0"])
     bad = dict(original_max_len=16, low_freq_factor=4.0, high_freq_factor=4.0)
     refuses(RopeScaling, "llama3", factor=2.0, **bad, says=["low_freq_factor 4.0"])
+    yarn = partial(RopeScaling, "yarn", factor=2.0, original_max_len=16)
+    refuses(yarn, beta_fast=0, says=["beta_slow 1.0", "beta_fast 0"])
+    refuses(yarn, beta_slow="q", says=["beta_slow is a number", "'q'"])
+    zero = dict(factor=2.0, short_factor=(1.0, 0.0), long_factor=(1.0, 1.0))
+    longrope = partial(RopeScaling, "longrope", **zero)
+    refuses(longrope, original_max_len=16, says=["short_factor", "0.0"])
+    refuses(longrope, original_max_len=1, says=["at least 2", "1"])
     refuses(rope_frequencies, 10, 1e4, LONGROPE, 1, says=["short_factor", "4", "5"])
     refuses(rope_frequencies, 10, 1e4, LONGROPE, 20, says=["long_factor", "4", "5"])

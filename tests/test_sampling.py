@@ -313,4 +313,20 @@ def test_a_penalty_without_seen_is_refused(value):
 
 @pytest.mark.parametrize("row", [[0.0, 0.0], [math.nan, 1.0], [1.5, -0.5]], ids=str)
 def test_what_is_no_distribution_is_not_drawn_from(row):
-    refuses(sample, torch.tensor(row), says=["0 or more", "tensor("])
+    refuses(sample, torch.tensor(row), says=["0 or more", "row 0"])
+    rows = torch.tensor([[0.5, 0.5], row])
+    refuses(sample, rows, says=["0 or more", "row 1"])
+
+
+def test_nothing_and_infinity_are_not_drawn_from():
+    refuses(sample, torch.empty(2, 0), says=["nothing", "(2, 0)"])
+    refuses(sample, torch.tensor([1.0, math.inf]), says=["finite", "row 0", "inf"])
+
+
+@pytest.mark.parametrize(("penalty", "logits"), [(1e39, -1.0), (1e-45, 2.0)])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_penalty_that_leaves_no_number_is_refused(penalty, logits, value):
+    params = SamplingParams(temperature=value, repetition_penalty=penalty)
+    logits, seen = torch.full((3,), logits), torch.ones(3, dtype=torch.bool)
+    for call in (next_token, probabilities):
+        refuses(call, logits, params, seen, says=["finite maximum", "inf"])

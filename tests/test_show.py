@@ -179,6 +179,14 @@ SAID = {
         "Blue is above zero, orange below",
     ),
     "bars with their numbers": (show.bars([0.5, 2.0], ["a", "b"], "c"), "2.0"),
+    "a point between the ends": (
+        show.curves([1, 2000, 3, 4], {"a": [1, 5, -2.5, 2]}, "x", "y", "c"),
+        "x against y: a goes from 1 to 2, highest 5 at 2,000, lowest -2.5 at 3.",
+    ),
+    "the middle of a line that only rises": (
+        show.curves([0.5, 1.25, 2], {"a": [1, 4, 9], "b": [3, 3, 3]}, "x", "y", "c"),
+        "a goes from 1 to 9, 4 at 1.25; b goes from 3 to 3.",
+    ),
     "a branch of the stream": (
         show.blocks({"now": ["norm", ("attention", "W_O")]}, "c"),
         "norm on the stream, then added from a branch: attention, W_O",

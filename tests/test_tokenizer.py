@@ -121,7 +121,11 @@ def test_a_chat_follows_the_template():
 
 def test_a_chat_without_or_against_the_template_is_refused():
     none = TOKENIZERS["sentence piece"]
-    refuses(none.chat, [{"role": "user", "content": "Hi"}], says=["no chat template"])
+    refuses(none.chat, [{"role": "user", "content": "Hi"}], says=["one string", "none"])
+    named = Tokenizer(BYTES.backend, {"chat_template": [{"name": "default"}]})
+    refuses(
+        named.chat, [{"role": "user", "content": "Hi"}], says=["one string", "list"]
+    )
     strict = Tokenizer(
         BYTES.backend, {"chat_template": "{{ raise_exception('no system role') }}"}
     )

@@ -39,21 +39,49 @@ def curves(
             )
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.set(**{f"{axis}scale": "log" for axis in log})
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":  # 10⁹ has an exponent too small to read
+                axis.set_major_formatter(lambda value, _: _power(value))
         if "x" in log:  # label the points that there are, not every power
             axes.minorticks_off()
             axes.set_xticks(x, [f"{value:,}" for value in x])
         elif all(isinstance(value, int) for value in x):  # no tick at 2.5 layers
             axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(color=ink, alpha=0.12)
-        axes.legend(loc="best", frameon=False)  # said, it does not warn when slow
+        figure.legend(loc="outside upper left", ncols=2, frameon=False)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<defs>") : svg.rindex("</svg>")].replace(ink, "currentColor")
     svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
-    said = "; ".join(
-        f"{n} goes from {y[0]:.3g} to {y[-1]:.3g}" for n, y in lines.items()
-    )
+    said = "; ".join(f"{name} {in_words(x, y)}" for name, y in lines.items())
     return Picture(
         svg, WIDTH, 270, caption, f"{caption} {xlabel} against {ylabel}: {said}."
     )
+
+
+def _power(value: float) -> str:
+    """1000, 1e6 and 0.01, in letters of one size."""
+    return f"{value:g}" if 1e-3 <= value < 1e6 else f"{value:.0e}".replace("e+0", "e")
+
+
+def in_words(x: Sequence[float], y: Sequence[float]) -> str:
+    """A line by its ends, and by its highest and lowest point if they lie between.
+
+    A line that only rises or only falls is told by its middle point instead.
+    """
+    y = [float(f"{value:.3g}") for value in y]
+
+    def point(value: float) -> str:
+        at = x[y.index(value)]
+        place = f"{at:,}" if isinstance(at, int) else f"{at:.3g}"
+        return f"{value:.3g} at {place}"
+
+    said = [f"goes from {y[0]:.3g} to {y[-1]:.3g}"]
+    if max(y) > max(y[0], y[-1]):
+        said.append(f"highest {point(max(y))}")
+    if min(y) < min(y[0], y[-1]):
+        said.append(f"lowest {point(min(y))}")
+    if len(said) == 1 and len(y) > 2 and y[0] != y[-1]:
+        said.append(point(y[len(y) // 2]))
+    return ", ".join(said)

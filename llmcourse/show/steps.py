@@ -99,8 +99,8 @@ def attending(
         marks.insert(0, (BLUE, "", "keys from the cache"))
     more, bottom = _legend(marks, y)
     if after:
-        more.append(text(0, bottom + 12, after))
-        bottom += 20
+        more.append(text(0, bottom + 20, after))
+        bottom += 28
     width = max(left + S * side + 30, WIDTH)
     best = pieces[int(weights[-1].argmax())]
     alt = (

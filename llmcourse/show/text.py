@@ -79,5 +79,5 @@ def shaded(tokens: Sequence[str], weights: Tensor, caption: str) -> Picture:
         parts.append(text(x + width / 2, y + 18, token, anchor="middle"))
         x += width + 2
     top = sorted(range(len(tokens)), key=lambda i: -weights[i].item())[:3]
-    alt = f"{caption} Darkest: {', '.join(tokens[i].strip() for i in top)}."
+    alt = f"{caption} Strongest: {', '.join(tokens[i].strip() for i in top)}."
     return Picture("".join(parts), WIDTH, y + 32, caption, alt)

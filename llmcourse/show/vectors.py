@@ -66,7 +66,7 @@ def bars(
     shown = [_shown(row) for row in rows]
     numbers = [_number(value, decimals) for value in values]
     room = max(map(text_width, numbers)) + 8  # beside a bar, for its number
-    left = max(map(text_width, shown)) + 10
+    left = max(map(text_width, shown)) + 18  # fonts differ
     low, high = min(0.0, *values), max(0.0, *values)
     below = room if low < 0 else 0.0
     scale = (WIDTH - left - room - below) / ((high - low) or 1.0)
