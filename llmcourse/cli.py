@@ -65,19 +65,28 @@ def _parser() -> argparse.ArgumentParser:
         "--model", default="pocket", help="folder or hub id (default: %(default)s)"
     )
     gen.add_argument("--chat", action="store_true", help="ask it as a chat message")
-    gen.add_argument(
-        "--max-new-tokens", type=int, default=64, metavar="N", help="%(default)s"
-    )
-    gen.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
-    gen.add_argument("--top-k", type=int, default=0, help="0 is off")
-    gen.add_argument("--top-p", type=float, default=1.0, help="1 is off")
-    gen.add_argument("--min-p", type=float, default=0.0, help="0 is off")
-    gen.add_argument("--repetition-penalty", type=float, default=1.0, help="1 is off")
+    for name, letter, default, says in (
+        ("--max-new-tokens", "N", 64, "write so many tokens at most"),
+        ("--temperature", "X", 0.0, "how freely to draw; 0 is greedy"),
+        ("--top-k", "K", 0, "draw from the K likeliest; 0 is off"),
+        ("--top-p", "P", 1.0, "draw from those that add up to P; 1 is off"),
+        ("--min-p", "P", 0.0, "draw from P times the likeliest on; 0 is off"),
+        ("--repetition-penalty", "X", 1.0, "push tokens away that were seen; 1 is off"),
+    ):
+        gen.add_argument(
+            name,
+            type=type(default),
+            default=default,
+            metavar=letter,
+            help=f"{says} (default: %(default)s)",
+        )
     gen.add_argument("--seed", type=int, help="the same seed gives the same text")
     gen.add_argument(
         "--stop", action="append", default=[], metavar="TEXT", help="end before TEXT"
     )
-    gen.add_argument("--dtype", choices=DTYPES, default="float32")
+    gen.add_argument(
+        "--dtype", choices=DTYPES, default="float32", help="what to compute in"
+    )
     gen.add_argument("--json", action="store_true", help="one JSON object at the end")
 
     info = commands.add_parser("info", help="shape, parameters, FLOPs and KV bytes")
@@ -148,6 +157,7 @@ def _generate(args) -> int:
         "text": text,
         "prompt_ids": ids,
         "ids": new_ids,
+        "end": _end(args, tokenizer, model, ids, new_ids),
         "seed": random.initial_seed(),
         "seconds": round(time.perf_counter() - started, 3),
     }
@@ -155,12 +165,31 @@ def _generate(args) -> int:
     return 0
 
 
+def _end(args, tokenizer, model, ids, new_ids) -> str:
+    """Why a text has ended."""
+    text = tokenizer.decode(new_ids)
+    if any(stop in text for stop in args.stop):
+        return "stop text"
+    if len(new_ids) == args.max_new_tokens:
+        return "limit"
+    if len(ids) + len(new_ids) == model.config.context:
+        return "context"
+    return "stop id"
+
+
 def _folder(name: str, *, weights: bool = False) -> Path:
     return POCKET if name.lower() == "pocket" else find_folder(name, weights=weights)
 
 
 def _info(args) -> int:
-    config = PRESETS.get(args.model.lower()) or read_config(_folder(args.model))
+    config = PRESETS.get(args.model.lower())
+    if config is None and "/" not in args.model and not Path(args.model).exists():
+        if args.model.lower() != "pocket":
+            raise ValueError(
+                f"there is no folder {args.model!r}, and no shape of that name: "
+                f"pocket, {', '.join(PRESETS)}"
+            )
+    config = config or read_config(_folder(args.model))
     tokens = min(1024, config.context) if args.tokens is None else args.tokens
     if not 1 <= tokens <= config.context:
         raise ValueError(

@@ -65,6 +65,21 @@ def test_json_is_one_object(command):
     assert len(result["ids"]) == 12 and result["text"] == BYTES.decode(result["ids"])
 
 
+def test_json_says_why_the_text_ended(command):
+    def end(*more):
+        return json.loads(command(*GENERATE, "--json", *more)[1])["end"]
+
+    text = json.loads(command(*GENERATE, "--json")[1])["text"]
+    assert end() == "limit"
+    assert end("--stop", text[2:4]) == "stop text"
+    assert end("--max-new-tokens", "500") in ("stop id", "context")
+
+
+def test_an_unknown_shape_is_told_the_known_ones(command):
+    code, out, err = command("info", "llama-9")
+    assert code == 2 and not out and "'llama-9'" in err and "llama-3-8b" in err
+
+
 def test_a_seed_gives_the_same_text(command):
     warm = (*GENERATE, "--temperature", "1.5", "--top-k", "50", "--seed")
     assert command(*warm, "1") == command(*warm, "1")
