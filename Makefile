@@ -124,7 +124,7 @@ notebooks: $(READY)
 # Needs a Chromium. REQUIRE_BROWSER=1 makes its absence an error.
 browser: $(READY) $(BUILT)
 	@echo "== The site in a browser =="
-	$(PYTEST) tests/test_site.py
+	$(PYTEST) -n $(JOBS) tests/test_site.py
 
 # A class. Its gradebook and all results are in build/class.
 release: $(CLASS)

@@ -468,7 +468,7 @@ def test_a_process_that_does_not_start_is_tried_again(monkeypatch):
     assert len(tries) == 2
 
 
-# --- a class of seventeen -------------------------------------------------------------
+# --- a class of fifteen ---------------------------------------------------------------
 
 HOSTILE = {
     "endless": ("t3", "def causal_weights(x, t):\n    while True: pass"),
@@ -483,10 +483,6 @@ HOSTILE = {
     "printer": ("t2", "import builtins, torch\nbuiltins.print = lambda *a, **k: None\n"
                       "torch.allclose = lambda *a, **k: True"),
     "package": ("t4", "from llmcourse.attention import attention"),
-    "surrogate": ("t1", "print('\\ud800')\nraise ValueError('\\ud800')"),
-    "forger": ("t4", "import json, os, struct, sys\n"
-                     "data = json.dumps({'printed': 'many'}).encode()\n"
-                     "os.write(int(sys.argv[2]), struct.pack('>I', len(data)) + data)"),
     "writer": ("t1", "def scores(keys, queries):\n"
                      "    raise ValueError('=HYPERLINK(\"x\")\\n- t5: full points '\n"
                      "                     '\\x1b[2J <script>alert(1)</script>')\n"
@@ -527,7 +523,7 @@ def graded_class(tmp_path_factory, released, sandboxed):
         "untouched": {},
         **{name: answers | {task: code} for name, (task, code) in HOSTILE.items()},
     }
-    assert len(students) == 17
+    assert len(students) == 15
     for student, given in students.items():
         nb = copy(released)
         for cell in nb.cells:
@@ -537,7 +533,7 @@ def graded_class(tmp_path_factory, released, sandboxed):
         nbformat.write(nb, path)
     rules = ("--class", folder / "results", "--seconds", 6)
     printed = command("classroom.grade", handed_in, *rules)
-    assert "17 graded, 0 unchanged" in printed
+    assert "15 graded, 0 unchanged" in printed
     command("classroom.report", *rules[:2])
     command("classroom.feedback", *rules[:2])
     return folder / "results", handed_in
@@ -558,7 +554,7 @@ def points(of: dict) -> dict[str, float]:
 
 
 def test_everybody_gets_what_they_earned(table):
-    assert len(table) == 17
+    assert len(table) == 15
     assert points(table["right"]) == POINTS
     assert points(table["untouched"]) == dict.fromkeys(POINTS, 0.0)
     lost = points(table["partial"])
@@ -585,7 +581,7 @@ def test_hostile_code_costs_its_own_points_and_is_named(student, table):
 
 def test_feedback_names_the_mistake_and_needs_no_network(graded_class):
     pages = sorted((graded_class[0] / "feedback").glob("*/ps2/ps2.html"))
-    assert len(pages) == 17
+    assert len(pages) == 15
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r'(src|<link[^>]*href)="(https?:)?//', text)
@@ -606,7 +602,7 @@ def test_no_cell_of_the_table_is_a_formula(table):
 
 def test_the_report_counts_and_draws(graded_class):
     text = (graded_class[0] / "report.html").read_text(encoding="utf-8")
-    assert "17 students" in text and '<svg role="img" aria-label="t1: ' in text
+    assert "15 students" in text and '<svg role="img" aria-label="t1: ' in text
     assert "its cell stopped with ImportError" in text
     replaced = set(re.findall(r"replaced ([\w.]+)", text))
     assert replaced == {"builtins.print", "torch.allclose"}
@@ -626,7 +622,7 @@ def give_points(folder, students):
 def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     folder, handed_in = graded_class
     rules = ("--class", folder, "--seconds", 6)
-    assert "0 graded, 17 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "0 graded, 15 unchanged" in command("classroom.grade", handed_in, *rules)
     give_points(folder, ["right", "partial"])
     (folder / "state/right/ps2.json").unlink()  # as if it had been interrupted there
     path = handed_in / "partial" / "ps2" / "ps2.ipynb"
@@ -634,7 +630,7 @@ def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     named(nb, "t3").source = "causal_weights = None"
     named(nb, "t6").source = "Another answer."
     nbformat.write(nb, path)
-    assert "2 graded, 15 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "2 graded, 13 unchanged" in command("classroom.grade", handed_in, *rules)
     read = {row.student: row for row in report.rows(folder) if row.task == "t6"}
     assert read["right"].points == read["partial"].points == 2
     assert read["partial"].open and not read["right"].open  # the same text was read
@@ -649,7 +645,7 @@ def test_one_that_could_not_be_graded_is_in_the_report(graded_class):
     try:
         (row,) = [r for r in report.rows(folder) if r.student == "untouched"]
         assert row.happened == "not graded" and row.open
-        assert "16 students" in report.page(report.rows(folder))
+        assert "14 students" in report.page(report.rows(folder))
         assert "<td>not graded</td>" in report.page([row])
     finally:
         (folder / "hidden").rename(place)

@@ -184,8 +184,8 @@ SAID = {
         "x against y: a goes from 1 to 2, highest 5 at 2,000, lowest -2.5 at 3.",
     ),
     "the middle of a line that only rises": (
-        show.curves([0.5, 1.25, 2], {"a": [1, 4, 9], "b": [3, 3, 3]}, "x", "y", "c"),
-        "a goes from 1 to 9, 4 at 1.25; b goes from 3 to 3.",
+        show.curves([0.5, 1.25, 2], {"a": [1, 1, 9], "b": [3, 3, 3]}, "x", "y", "c"),
+        "a goes from 1 to 9, 1 at 1.25; b goes from 3 to 3.",
     ),
     "a branch of the stream": (
         show.blocks({"now": ["norm", ("attention", "W_O")]}, "c"),

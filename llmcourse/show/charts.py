@@ -72,16 +72,15 @@ def in_words(x: Sequence[float], y: Sequence[float]) -> str:
     """
     y = [float(f"{value:.3g}") for value in y]
 
-    def point(value: float) -> str:
-        at = x[y.index(value)]
-        place = f"{at:,}" if isinstance(at, int) else f"{at:.3g}"
-        return f"{value:.3g} at {place}"
+    def point(i: int) -> str:
+        place = f"{x[i]:,}" if isinstance(x[i], int) else f"{x[i]:.3g}"
+        return f"{y[i]:.3g} at {place}"
 
     said = [f"goes from {y[0]:.3g} to {y[-1]:.3g}"]
     if max(y) > max(y[0], y[-1]):
-        said.append(f"highest {point(max(y))}")
+        said.append(f"highest {point(y.index(max(y)))}")
     if min(y) < min(y[0], y[-1]):
-        said.append(f"lowest {point(min(y))}")
+        said.append(f"lowest {point(y.index(min(y)))}")
     if len(said) == 1 and len(y) > 2 and y[0] != y[-1]:
-        said.append(point(y[len(y) // 2]))
+        said.append(point(len(y) // 2))
     return ", ".join(said)
