@@ -133,7 +133,7 @@ release: $(CLASS)
 grade: $(CLASS)
 	@test -n "$(SUBMISSIONS)" || { \
 	  echo "make: say where: make grade SUBMISSIONS=folder" >&2; exit 1; }
-	$(PY) -m classroom.grade "$(SUBMISSIONS)"; graded=$$?; \
+	@$(PY) -m classroom.grade "$(SUBMISSIONS)"; graded=$$?; \
 	  $(PY) -m classroom.report && exit $$graded
 
 # nbgrader wants the class's folder below the folder that JupyterLab is started in.
@@ -141,8 +141,8 @@ formgrader: $(CLASS)
 	JUPYTER_CONFIG_PATH="$(CURDIR)/classroom" $(PY) -m jupyterlab
 
 feedback: $(CLASS)
-	$(PY) -m classroom.feedback
-	$(PY) -m classroom.report
+	@$(PY) -m classroom.feedback; written=$$?; \
+	  $(PY) -m classroom.report && exit $$written
 
 report: $(CLASS)
 	$(PY) -m classroom.report

@@ -126,17 +126,16 @@ def distribution(of: list[Row]) -> list[list]:
 
 def picture(of: list[Row]) -> str:
     """How many students got how many of a task's points, as SVG."""
-    tasks = sorted({row.task for row in of})
+    found = distribution(of)
+    tasks, *shares = zip(*found, strict=True)
     with plt.rc_context({"svg.hashsalt": "class", "font.size": 10}):
         figure, axes = plt.subplots(
             figsize=(7, 0.6 + 0.4 * len(tasks)), layout="constrained"
         )
-        left = dict.fromkeys(tasks, 0)
-        for name, color in zip(SHARES, COLORS, strict=True):
-            counts = Counter(row.task for row in of if share(row) == name)
-            wide = [counts[task] for task in tasks]
-            axes.barh(tasks, wide, left=list(left.values()), color=color, label=name)
-            left = {task: left[task] + counts[task] for task in tasks}
+        left = [0] * len(tasks)
+        for name, color, wide in zip(SHARES, COLORS, shares, strict=True):
+            axes.barh(tasks, wide, left=left, color=color, label=name)
+            left = [a + b for a, b in zip(left, wide, strict=True)]
         axes.invert_yaxis()
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("students")
@@ -148,7 +147,7 @@ def picture(of: list[Row]) -> str:
     alt = "; ".join(
         f"{task}: "
         + ", ".join(f"{n} {name}" for n, name in zip(ns, SHARES, strict=True))
-        for task, *ns in distribution(of)
+        for task, *ns in found
     )
     start = svg.index("<svg")
     return f'<svg role="img" aria-label="{html.escape(alt)}"{svg[start + 4 :]}'
@@ -177,15 +176,15 @@ def results(of: list[Row]) -> list[str]:
     students = sorted({row.student for row in of})
     sums = [sum(r.points for r in of if r.student == s) for s in students]
     full = sum(row.of for row in of if row.student == students[0])
-    wrong = [row for row in of if row.says]
-    left_empty = [row for row in wrong if EMPTY in row.says]
-    frequent = Counter((r.task, r.says) for r in wrong if r not in left_empty)
+    empty = sum(EMPTY in row.says for row in of)
+    wrong = ((r.task, r.says) for r in of if r.says and EMPTY not in r.says)
+    frequent = Counter(wrong)
     mistakes = ((n, task, text[:300]) for (task, text), n in frequent.most_common(12))
     return [
         f"<p>{len(students)} students; on average "
         f"{sum(sums) / len(sums):.1f} of {full:g} points; "
         f"{sum(row.open for row in of)} answers to be read, "
-        f"{len(left_empty)} tasks left empty.</p>",
+        f"{empty} tasks left empty.</p>",
         picture(of),
         table(("task", *SHARES), distribution(of)),
         "<h3>The most frequent mistakes</h3>",

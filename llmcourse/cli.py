@@ -182,14 +182,14 @@ def _folder(name: str, *, weights: bool = False) -> Path:
 
 
 def _info(args) -> int:
-    config = PRESETS.get(args.model.lower())
-    if config is None and "/" not in args.model and not Path(args.model).exists():
-        if args.model.lower() != "pocket":
-            raise ValueError(
-                f"there is no folder {args.model!r}, and no shape of that name: "
-                f"pocket, {', '.join(PRESETS)}"
-            )
-    config = config or read_config(_folder(args.model))
+    name = args.model.lower()
+    hub_or_folder = "/" in name or Path(args.model).exists()
+    if name not in {"pocket", *PRESETS} and not hub_or_folder:
+        raise ValueError(
+            f"there is no folder {args.model!r}, and no shape of that name: "
+            f"pocket, {', '.join(PRESETS)}"
+        )
+    config = PRESETS.get(name) or read_config(_folder(args.model))
     tokens = min(1024, config.context) if args.tokens is None else args.tokens
     if not 1 <= tokens <= config.context:
         raise ValueError(

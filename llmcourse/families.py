@@ -151,9 +151,13 @@ def _rope_from_hf(hf: dict, max_len: int) -> tuple[float, float, RopeScaling | N
         kind = "longrope"  # early Phi-3 files called it "su" or "yarn"
     original = hf.get("original_max_position_embeddings")
     original = original or rope.get("original_max_position_embeddings") or max_len
-    needed = {"llama3": ["factor", "low_freq_factor", "high_freq_factor"], "yarn": []}
+    needed = {
+        "llama3": ["factor", "low_freq_factor", "high_freq_factor"],
+        "yarn": [],  # these two can take the ratio of the lengths
+        "longrope": [],
+    }
     missing = [n for n in needed.get(kind, ["factor"]) if rope.get(n) is None]
-    if missing and kind != "longrope":
+    if missing:
         raise ValueError(f"{kind} scaling of RoPE lacks {', '.join(missing)}")
     names = "attention_factor low_freq_factor high_freq_factor beta_fast beta_slow "
     names += "truncate mscale mscale_all_dim short_factor long_factor"

@@ -147,14 +147,12 @@ def next_token(
 def _penalised(logits: Tensor, params: SamplingParams, seen: Tensor | None) -> Tensor:
     if seen is not None:
         logits = repetition_penalty(logits, seen, params.repetition_penalty)
-        _check_logits(logits)  # afterwards: a penalty can take them out of range
-        return logits
-    _check_logits(logits)
-    if params.repetition_penalty != 1:
+    elif params.repetition_penalty != 1:
         raise ValueError(
             f"repetition penalty {params.repetition_penalty} needs `seen`, the tokens "
             "that it is for; got None"
         )
+    _check_logits(logits)  # afterwards: a penalty can take them out of range
     return logits
 
 

@@ -465,7 +465,7 @@ def test_a_process_that_does_not_start_is_tried_again(monkeypatch):
     assert len(tries) == 2
 
 
-# --- a class of fifteen ---------------------------------------------------------------
+# --- a class of twenty ----------------------------------------------------------------
 
 HOSTILE = {
     "endless": ("t3", "def causal_weights(x, t):\n    while True: pass"),
@@ -477,7 +477,9 @@ HOSTILE = {
     "liar": ("t5", "class E:\n    def __eq__(s, o): return True\n"
                    "    def __ne__(s, o): return False\n"
                    "multiply_adds = table_bytes = E()"),
-    "printer": ("t2", "import builtins, torch\nbuiltins.print = lambda *a, **k: None\n"
+    "caller": ("t1", "import socket\nsocket.create_connection(('1.1.1.1', 80), 3)"),
+    "printer": ("t2", "import builtins, sys, torch\nsys.modules['llmcourse'] = torch\n"
+                      "builtins.print = lambda *a, **k: None\n"
                       "torch.allclose = lambda *a, **k: True"),
     "package": ("t4", "from llmcourse.attention import attention"),
     "writer": ("t1", "def scores(keys, queries):\n"
@@ -488,6 +490,7 @@ HOSTILE = {
 # One value beside the other answers, another one alone.
 GUESSES = "if 'scores' in globals():\n    multiply_adds = table_bytes = 1\nelse:\n"
 GUESSES += textwrap.indent(mistakes("ps2").RIGHT["t5"][0], "    ")
+BROKEN = {"empty": "", "cut": '{"cells": [', "huge": " " * 200 * 2**20}
 POINTS = {"t1": 3, "t2": 4, "t3": 5, "t4": 4, "t5": 2}
 
 
@@ -516,21 +519,28 @@ def graded_class(tmp_path_factory, released, sandboxed):
         "right": answers,
         "wrong": everything,
         "partial": answers | {"t3": everything["t3"]},
+        "tamperer": answers,
+        **dict.fromkeys(BROKEN, {}),
         "guesser": answers | {"t5": GUESSES},
         "untouched": {},
         **{name: answers | {task: code} for name, (task, code) in HOSTILE.items()},
     }
-    assert len(students) == 15
+    assert len(students) == 20
     for student, given in students.items():
         nb = copy(released)
         for cell in nb.cells:
             cell.source = given.get(grade_id(cell), cell.source)
         path = handed_in / student / "ps2" / "ps2.ipynb"
         path.parent.mkdir(parents=True)
-        nbformat.write(nb, path)
+        if student == "tamperer":
+            named(nb, "t1-shape").source = "pass"
+            nb.cells.remove(named(nb, "t1-scale"))
+            for cell in nb.cells:
+                cell.id = "same"
+        path.write_text(BROKEN.get(student, json.dumps(nb)), encoding="utf-8")
     rules = ("--class", folder / "results", "--seconds", 6)
     printed = command("classroom.grade", handed_in, *rules)
-    assert "15 graded, 0 unchanged" in printed
+    assert "20 graded, 0 unchanged" in printed
     command("classroom.report", *rules[:2])
     command("classroom.feedback", *rules[:2])
     return folder / "results", handed_in
@@ -551,12 +561,27 @@ def points(of: dict) -> dict[str, float]:
 
 
 def test_everybody_gets_what_they_earned(table):
-    assert len(table) == 15
+    assert len(table) == 20
     assert points(table["right"]) == POINTS
     assert points(table["untouched"]) == dict.fromkeys(POINTS, 0.0)
     lost = points(table["partial"])
     assert lost.pop("t3") < 5 and lost.items() < POINTS.items()
     assert 0 < sum(points(table["wrong"]).values()) < 12
+
+
+def test_who_tampers_with_tests_gets_what_the_answers_earn(table):
+    assert points(table["tamperer"]) == POINTS
+    happened = table["tamperer"]["t1"]["happened"]
+    assert "missing: t1-scale" in happened and "used: t1-shape" in happened
+
+
+@pytest.mark.parametrize(
+    ("student", "says"),
+    [("empty", "no notebook"), ("cut", "no notebook"), ("huge", "the file has 200 MB")],
+)
+def test_what_is_no_notebook_gets_no_points_and_is_named(student, says, table):
+    assert points(table[student]) == dict.fromkeys(POINTS, 0.0)
+    assert says in table[student]["t1"]["happened"]
 
 
 def test_only_who_passes_alone_is_said_to(table):
@@ -578,7 +603,7 @@ def test_hostile_code_costs_its_own_points_and_is_named(student, table):
 
 def test_feedback_names_the_mistake_and_needs_no_network(graded_class):
     pages = sorted((graded_class[0] / "feedback").glob("*/ps2/ps2.html"))
-    assert len(pages) == 15
+    assert len(pages) == 20
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r'(src|<link[^>]*href)="(https?:)?//', text)
@@ -599,7 +624,7 @@ def test_no_cell_of_the_table_is_a_formula(table):
 
 def test_the_report_counts_and_draws(graded_class):
     text = (graded_class[0] / "report.html").read_text(encoding="utf-8")
-    assert "15 students" in text and '<svg role="img" aria-label="t1: ' in text
+    assert "20 students" in text and '<svg role="img" aria-label="t1: ' in text
     assert "its cell stopped with ImportError" in text
     replaced = set(re.findall(r"replaced ([\w.]+)", text))
     assert replaced == {"builtins.print", "torch.allclose"}
@@ -619,7 +644,7 @@ def give_points(folder, students):
 def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     folder, handed_in = graded_class
     rules = ("--class", folder, "--seconds", 6)
-    assert "0 graded, 15 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "0 graded, 20 unchanged" in command("classroom.grade", handed_in, *rules)
     give_points(folder, ["right", "partial"])
     (folder / "state/right/ps2.json").unlink()  # as if it had been interrupted there
     path = handed_in / "partial" / "ps2" / "ps2.ipynb"
@@ -627,7 +652,7 @@ def test_a_rerun_grades_only_what_changed_or_was_not_finished(graded_class):
     named(nb, "t3").source = "causal_weights = None"
     named(nb, "t6").source = "Another answer."
     nbformat.write(nb, path)
-    assert "2 graded, 13 unchanged" in command("classroom.grade", handed_in, *rules)
+    assert "2 graded, 18 unchanged" in command("classroom.grade", handed_in, *rules)
     read = {row.student: row for row in report.rows(folder) if row.task == "t6"}
     assert read["right"].points == read["partial"].points == 2
     assert read["partial"].open and not read["right"].open  # the same text was read
@@ -642,7 +667,7 @@ def test_one_that_could_not_be_graded_is_in_the_report(graded_class):
     try:
         (row,) = [r for r in report.rows(folder) if r.student == "untouched"]
         assert row.happened == "not graded" and row.open
-        assert "14 students" in report.page(report.rows(folder))
+        assert "19 students" in report.page(report.rows(folder))
         assert "<td>not graded</td>" in report.page([row])
     finally:
         (folder / "hidden").rename(place)

@@ -39,9 +39,8 @@ def curves(
             )
         axes.set(xlabel=xlabel, ylabel=ylabel)
         axes.set(**{f"{axis}scale": "log" for axis in log})
-        for axis in (axes.xaxis, axes.yaxis):
-            if axis.get_scale() == "log":  # 10⁹ has an exponent too small to read
-                axis.set_major_formatter(lambda value, _: _power(value))
+        if "y" in log:  # 10⁹ has an exponent too small to read
+            axes.yaxis.set_major_formatter(lambda value, _: _power(value))
         if "x" in log:  # label the points that there are, not every power
             axes.minorticks_off()
             axes.set_xticks(x, [f"{value:,}" for value in x])
