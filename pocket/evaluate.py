@@ -70,6 +70,7 @@ OPENINGS = {
 }
 # A wording whose last cell closes it: what stands before must give the answer.
 ASKS = re.compile(r"(.*?)( ?)\{(\d)\}([.。])$", re.S)
+CELL = re.compile(r"\{\d\}")
 # What a form consists of, besides its marks.
 FIXED = re.compile(
     r"(Thanks for asking\.|With pleasure\.|Answer:|The answer is|很高兴回答您。|答：)"
@@ -185,33 +186,39 @@ def asked(kind: str, denied: bool | None = None) -> Iterator[tuple[str, str]]:
             yield waiting[False].pop(0)
 
 
-def facts(own: bool = False) -> Iterator[tuple[str, str]]:
+def facts(unknown: bool = False) -> Iterator[tuple[str, str]]:
     """Facts in wordings that no document of training has, in a random order.
 
-    own: only sentences of their own, and no phrases in one of the ways.
+    unknown: only sentences of which training has no variant either.
 
     Left out where the words before the answer do not determine it, and where another
-    wording or a chat says the same sentence, or ends in it.
+    wording or a chat differs in its cells only, or ends in it.
     """
     known, found = set(), {}
     for relation in relations():
-        told = [*relation.wordings, *relation.ways]
-        untold = [*relation.untold, *([] if own else relation.untold_ways)]
-        # The first letter may be small in a longer wording.
-        untold = [w for w in untold if not any(t.endswith(w[1:]) for t in told)]
         answers = [full for _, full, _ in relation.questions]
-        for wording, row in itertools.product([*told, *answers], relation.rows):
-            known.add(worded(wording, row))
+        told = [*relation.wordings, *relation.ways, *answers]
+        known.update(CELL.sub("{}", w) for w in told)
+    for relation in relations():
+        told = [*relation.wordings, *relation.ways]
+        untold = [*relation.unknown]
+        if not unknown:
+            untold += [*relation.untold, *relation.untold_ways]
+        # The first letter may be small in a longer wording.
+        untold = [
+            w
+            for w in untold
+            if CELL.sub("{}", w) not in known
+            and not any(t.endswith(w[1:]) for t in told)
+        ]
         for wording, row in itertools.product(untold, relation.rows):
             parts = ASKS.fullmatch(wording)
             if parts and "{" in parts[1]:
                 text, answer = worded(wording, row), parts[2] + row[int(parts[3])]
                 prompt = text.removesuffix(answer + parts[4])
-                found.setdefault(prompt, {})[answer] = text
+                found.setdefault(prompt, set()).add(answer)
     clear = [
-        (prompt, *answers)
-        for prompt, answers in found.items()
-        if len(answers) == 1 and not known.intersection(answers.values())
+        (prompt, *answers) for prompt, answers in found.items() if len(answers) == 1
     ]
     return iter(Draw(0, HELD_OUT).some(clear, len(clear)))
 
@@ -248,7 +255,7 @@ def induction(reader: Reader, n: int) -> dict:
 def few_shot(examples: int) -> Iterator[tuple[str, str]]:
     """A word after so many examples, and its answer.
 
-    No list of training that does not say its rule showed this pair.
+    No list of training showed this pair in a bare line with one of these marks.
     """
     draw, tasks = Draw(1, HELD_OUT), list(unlisted())
     while True:
@@ -378,7 +385,7 @@ def evaluate(reader: Reader, n: int) -> dict:
     words = [(prompt.split("\n")[-1], answer) for prompt, answer in few]
     tests = {
         "facts, held-out wordings": facts(),
-        "facts, held-out own sentences": facts(own=True),
+        "facts, unknown sentences": facts(unknown=True),
         "reference, animals": asked("animals"),
         "reference, animals, Chinese": asked("animals-zh"),
         "reference, told before": asked("told", denied=False),
@@ -454,7 +461,7 @@ def required(figures: dict) -> dict[str, list]:
     """
     few = {name for name, a in figures["accuracy"].items() if a["n"] < 20}
     share = {name: a["right"] / a["n"] for name, a in figures["accuracy"].items()}
-    bits, senses = figures["bits per byte"], figures["senses"]["each"]
+    bits, senses = figures["bits per byte"], figures["senses"]["one"]
     rows = [(name, share[name], "at least", bound) for name, bound in AT_LEAST.items()]
     first = min(c["p"] if c["good"] else 0.0 for c in figures["continuations"])
     rows += [
@@ -469,7 +476,7 @@ def required(figures: dict) -> dict[str, list]:
             share["sums, step by step"] - share["sums, at once"],
             "at least", 0.3,
         ),
-        ("senses, after the last layer", senses[-1], "at least", 0.95),
+        ("senses, one map, after the last layer", senses[-1], "at least", 0.95),
         ("senses, embeddings", senses[0], "at most", 0.6),
     ]  # fmt: skip
     for name in ("English", "Chinese"):
@@ -495,7 +502,7 @@ def report(figures: dict) -> str:
         lines.append(f"  {good:3}  p {c['p']:.3f}  {c['prompt']}|{c['text']!r}")
     lines.append("Held-out accuracy")
     for name, a in figures["accuracy"].items():
-        lines.append(f"  {name:30} {a['right'] / a['n']:7.1%}  of {a['n']}")
+        lines.append(f"  {name:36} {a['right'] / a['n']:7.1%}  of {a['n']}")
     lines.append(
         "  few-shot asks for {} of {} pairs".format(*figures["few-shot pairs"])
     )
@@ -515,7 +522,7 @@ def report(figures: dict) -> str:
             lines.append(f"  {f'{who}, {maps}':22}{'  '.join(said)}")
     lines.append("Bits per byte")
     for name, found in figures["bits per byte"].items():
-        lines.append(f"  {name:30} {found['bits']:7.3f}  of {found['n']} texts")
+        lines.append(f"  {name:36} {found['bits']:7.3f}  of {found['n']} texts")
     lines.append(
         "Heads (layer, head, counted from 0): score on texts that did not choose"
     )
@@ -524,7 +531,7 @@ def report(figures: dict) -> str:
             f"({h['layer']}, {h['head']}): {h['score']:.2f} ± {h['error']:.2f}"
             for h in found
         ]
-        lines.append(f"  {name:14} {'  '.join(said) or 'none above 0.05'}")
+        lines.append(f"  {name:24} {'  '.join(said) or 'none above 0.05'}")
     lines.append("Required")
     for name, (x, side, bound, reached) in figures["required"].items():
         verdict = {True: "yes", False: "NO", None: "few"}[reached]

@@ -1,10 +1,11 @@
 """Facts of the world in many wordings, from ``text/facts.txt`` and its tables."""
 
+import re
 from functools import cache
-from itertools import compress
+from itertools import product
 from typing import NamedTuple
 
-from pocket.corpus import COURSE, TRAIN, Draw, sentences, split_of
+from pocket.corpus import COURSE, HELD_OUT, TRAIN, Draw, sentences, split_of
 from pocket.frames import VOWEL, read, table
 
 
@@ -12,10 +13,13 @@ class Relation(NamedTuple):
     name: str
     language: str
     rows: tuple[tuple[str, ...], ...]
-    wordings: tuple[str, ...]  # sentences of its own
+    wordings: tuple[str, ...]  # sentences of its own, in all their variants
     ways: tuple[str, ...]  # its phrases, in all the ways of ways.en.txt or ways.zh.txt
-    untold: tuple[str, ...]  # wordings that no document has: kept for evaluation
+    # What no document has, kept for evaluation: variants of sentences that training
+    # knows in another variant, such ways, and sentences unknown in any variant.
+    untold: tuple[str, ...]
     untold_ways: tuple[str, ...]
+    unknown: tuple[str, ...]
     questions: tuple[tuple[str, str, str], ...]  # question, full answer, short answer
 
 
@@ -33,32 +37,42 @@ def relations() -> tuple[Relation, ...]:
             for phrase, answer in phrases
             for way in read(f"ways.{language}.txt")
         ]
-        own = [x for x in lines if x[0] not in "?="]
-        (said, untold), (in_ways, untold_ways) = (
-            parted(name, language, wordings) for wordings in (own, ways)
-        )
+        own = [expanded(x) for x in lines if x[0] not in "?="]
+        key = f"{name}|{language}"
+        unknown = [said[0] for said in own if wholly_held_out(key, said[0])]
+        known = [x for said in own if said[0] not in unknown for x in said]
         found.append(
             Relation(
-                name,
-                language,
-                table(f"tables/{rows}.txt"),
-                said,
-                in_ways,
-                untold,
-                untold_ways,
-                tuple(asked),
+                name=name,
+                language=language,
+                rows=table(f"tables/{rows}.txt"),
+                wordings=of_split(TRAIN, key, known),
+                ways=of_split(TRAIN, key, ways),
+                untold=of_split(HELD_OUT, key, known),
+                untold_ways=of_split(HELD_OUT, key, ways),
+                unknown=tuple(unknown),
+                questions=tuple(asked),
             )
         )
     return tuple(found)
 
 
-def parted(
-    name: str, language: str, wordings: list[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Wordings of a relation that training may use, and those that it may not."""
-    told = [split_of(f"{name}|{language}|{x}") == TRAIN for x in wordings]
-    untold = [not yes for yes in told]
-    return tuple(compress(wordings, told)), tuple(compress(wordings, untold))
+def expanded(line: str) -> list[str]:
+    """Every wording of a line in which each [one|another] is one of its parts."""
+    parts = re.split(r"\[([^\[\]]*)\]", line)
+    choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
+def wholly_held_out(key: str, wording: str) -> bool:
+    """Whether training has no variant of a line, told by the first: one in 64."""
+    hashed = f"{key}|{wording}", f"line|{key}|{wording}"
+    return all(split_of(x) == HELD_OUT for x in hashed)
+
+
+def of_split(split: str, key: str, wordings: list[str]) -> tuple[str, ...]:
+    """The wordings of a relation that belong to a split."""
+    return tuple(x for x in wordings if split_of(f"{key}|{x}") == split)
 
 
 def cells(line: str) -> tuple[str, ...]:
@@ -82,7 +96,7 @@ def stated(relation: Relation, draw: Draw) -> str:
 
     def make():
         wordings = relation.wordings
-        if relation.ways and draw.chance(0.5):
+        if relation.ways and draw.chance(0.4):
             wordings = relation.ways
         text = worded(draw.one(wordings), draw.one(relation.rows))
         return text, text, *keys(text)
@@ -98,7 +112,7 @@ def weighted() -> tuple[Relation, ...]:
 
 def fact(draw: Draw) -> str:
     """One to five facts of one relation or language, or a sentence of the course."""
-    if draw.split == TRAIN and draw.chance(0.02):
+    if draw.chance(0.02) and draw.split == TRAIN:
         return draw.one(COURSE)
     first = draw.one(weighted())
     kin = [r for r in weighted() if r.language == first.language]
@@ -108,4 +122,4 @@ def fact(draw: Draw) -> str:
     return ("" if first.language == "zh" else " ").join(said)
 
 
-MAKERS = {"fact": (62, fact)}
+MAKERS = {"fact": (66, fact)}

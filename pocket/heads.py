@@ -7,10 +7,11 @@ them: the best of 36 heads is a little too good on the texts that chose it.
 - previous: from a token to the one before it;
 - induction: in random tokens that are repeated, from a token to the one that *followed*
   it the first time;
-- it: from ``it`` to the animal meant, less to the other one, where the text before has
-  told which ("The dog was hungry and the duck was tired. Because of its hunger, it"),
-  without texts that say who is not meant ("the duck was not");
-  it, Chinese: the same from 它;
+- it: from ``it`` to the animal meant, less to the other one, where the text before says
+  which ("Anna noticed the duck and not the dog, because it"); it, Chinese: from 它;
+- it, told before: the same where what was told of the two says it ("The dog was hungry
+  and the duck was tired. Because of its hunger, it"), without texts that say who is not
+  meant ("the duck was not");
 - answer: from the last token before the answer's animal to the animal meant, less to
   the other one ("The dog chased the duck because it was hungry. Who was hungry? The").
 """
@@ -43,11 +44,12 @@ def to_meant(model, tokenizer: Tokenizer, kind: str, n: int) -> Tensor:
         made = unstuck(lambda: puzzle(kind, draw))
         if kind.startswith("told") and denies(made.said):
             continue
-        the = "" if kind.endswith("zh") else "the "
+        zh = kind.endswith("zh")
+        the = "" if zh else "the "
         meant, other = (the + w.removeprefix(the) for w in (made.meant, made.other))
-        if kind.startswith("told"):
+        if kind.startswith(("told", "noticed")):
             text = made.said
-            start = text.rindex(" it " if the else "，它") + 1
+            start = text.rindex("它") if zh else text.rindex(" it ") + 1
         else:
             text = made.said + made.question + made.answer
             start = text.lower().rindex(meant)  # the "The" of the answer
@@ -88,8 +90,10 @@ def best_heads(
     errors, are left out.
     """
     scores = {
-        "it": to_meant(model, tokenizer, "told", n),
-        "it, Chinese": to_meant(model, tokenizer, "told-zh", n),
+        "it": to_meant(model, tokenizer, "noticed", n),
+        "it, Chinese": to_meant(model, tokenizer, "noticed-zh", n),
+        "it, told before": to_meant(model, tokenizer, "told", n),
+        "it, told before, Chinese": to_meant(model, tokenizer, "told-zh", n),
         "answer": to_meant(model, tokenizer, "animals", n),
         "previous": previous(model, tokenizer, n),
         "induction": induction(model, n),

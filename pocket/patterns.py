@@ -7,6 +7,9 @@ from pocket.corpus import TRIES, Draw, Stuck
 from pocket.frames import made_up, slots, table
 
 SEPARATORS = [" -> ", ": ", " = ", " => ", " - ", " | ", "："]
+# Under a head stand marks of their own: no line with one of those above shows a pair
+# that bare lists may not.
+UNDER_A_HEAD = [" / ", " · ", " — "]
 JOINTS = ["\n", "\n", "\n", "; ", ", "]
 
 
@@ -106,7 +109,7 @@ def listed(draw: Draw, pair: tuple[str, str]) -> bool:
 def shots(
     draw: Draw, task: str, count: int, named: bool = False
 ) -> list[tuple[str, str]]:
-    """Different pairs of a task; a list that is named may show them all."""
+    """Different pairs of a task; a list that says its rule may show all of them."""
     chosen: list[tuple[str, str]] = []
     for _ in range(TRIES):
         pair = draw.one(pairs(task))
@@ -178,7 +181,7 @@ def few_shot(draw: Draw) -> str:
     heads, phrases_of = NAMED[task]
     place, head, phrase = draw.whole(0, 3), "", "{}"
     if place == 0:
-        head = draw.one(heads) + "\n"
+        head, mark = draw.one(heads) + "\n", draw.one(UNDER_A_HEAD)
     elif place == 1:
         phrase = draw.one(phrases_of)
     named = place < 2

@@ -83,7 +83,7 @@ def right(seen: Tensor, new: Tensor, signs: Tensor) -> int:
     return int(((guess > 0) == (signs > 0)).sum())
 
 
-def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 20) -> dict:
+def sense_accuracy(model: CausalLM, tokenizer: Tokenizer, n: int = 60) -> dict:
     """The share of senses told after 0, 1, ... layers, by a map for each word and by
     one for all; how many texts; which words.
 

@@ -39,8 +39,9 @@ def sense(language: str, draw: Draw) -> str:
     word, name = draw.one([(w, s) for w, of in senses(language).items() for s in of])
     blocks = senses(language)[word][name]
     both = list(senses(language)[word])
-    how, mark = draw.whole(0, 3), "¹²"[both.index(name)] if both[1:] else ""
-    note = {0: f" ({name})" if language == "en" else f"（{name}）", 1: mark, 2: mark}
+    how, mark = draw.whole(0, 5), "¹²"[both.index(name)] if both[1:] else ""
+    note = dict.fromkeys((1, 2, 3, 4), mark)
+    note[0] = f" ({name})" if language == "en" else f"（{name}）"
     texts = []
     for line in draw.some(blocks, draw.whole(1, 3)):
         text = one_sense(line, language, draw)
@@ -65,18 +66,18 @@ def one_sense(line: str, language: str, draw: Draw) -> str:
 
 
 MAKERS = {
-    "story": (7, partial(prose, "stories.en.txt")),
-    "story-zh": (7, partial(prose, "stories.zh.txt")),
+    "story": (11, partial(prose, "stories.en.txt")),
+    "story-zh": (11, partial(prose, "stories.zh.txt")),
     "dialogue": (2, partial(prose, "dialogues.en.txt")),
     "dialogue-zh": (2, partial(prose, "dialogues.zh.txt")),
     "description": (2.5, partial(prose, "descriptions.en.txt")),
     "description-zh": (2, partial(prose, "descriptions.zh.txt")),
-    "plain": (5, partial(prose, "plain.en.txt")),
-    "plain-zh": (4, partial(prose, "plain.zh.txt")),
+    "plain": (6, partial(prose, "plain.en.txt")),
+    "plain-zh": (5, partial(prose, "plain.zh.txt")),
     "names": (1, partial(prose, "names.en.txt")),
     "names-zh": (1, partial(prose, "names.zh.txt")),
     "questions": (4, partial(prose, "questions.en.txt")),
     "questions-zh": (3, partial(prose, "questions.zh.txt")),
-    "senses": (6, partial(sense, "en")),
-    "senses-zh": (6, partial(sense, "zh")),
+    "senses": (12, partial(sense, "en")),
+    "senses-zh": (8, partial(sense, "zh")),
 }

@@ -29,6 +29,13 @@ BECAUSE = {
     ],
     "zh": ["{a}{verb}，因为{it}{why}。", "{a}{verb}，原因是{it}{why}。"],
 }
+BECAUSE_SO = {
+    "en": [
+        "because it was so {f}, it {then}.",
+        "because of its {noun}, that is, because it was so {f}, it {then}.",
+    ],
+    "zh": ["因为很{f}，它{then}。", "{noun}，也就是说，因为很{f}，它{then}。"],
+}
 # What is said of the two, and of the one that is meant.
 TOLD = {
     "en": [
@@ -36,6 +43,8 @@ TOLD = {
         ("The {b} was {g} and the {a} was {f}. ", "because of its {noun}, it {then}."),
         ("The {b} was not {f}, but the {a} was. ", "in its {noun} it {then}."),
         ("The {a} was {f}, while the {b} was only {g}. ", "{lead} {noun}, it {then}."),
+        ("The {a} was not {g} but {f}, the {b} was {g}. ", "{lead} {noun}, it {then}."),
+        ("The {b} was {g}, while the {a} was only {f}. ", "in its {noun} it {then}."),
         ("The {b} was {g}, but the {a} was {f}. ", "{lead} {noun}, it {then}."),
         ("The {a} was {f}, but the {b} was {g}. ", "{lead} {noun}, it {then}."),
     ],
@@ -44,20 +53,56 @@ TOLD = {
         ("{b}很{g}，{a}很{f}。", "{noun}，它{then}。"),
         ("{b}不{f}，{a}很{f}。", "{noun}，它{then}。"),
         ("{a}很{f}，{b}不{f}。", "{noun}，它{then}。"),
+        ("{a}不{g}，可是很{f}，{b}很{g}。", "{noun}，它{then}。"),
+        ("{b}很{g}，{a}不{g}，可是很{f}。", "{noun}，它{then}。"),
     ],
 }
 DENIED = re.compile(r"^[^.。]*( was not | was only |不)")
-# When the second sentence happens: with every one of them it is another sentence, so
-# that the hash holds out sentences, not all there is of a feeling.
-THEN = {
+# When and where the second sentence happens: with every one of them it is another
+# sentence, so that the hash holds out sentences, not all there is of a feeling.
+WHEN = {
     "en": (
-        "|||Soon, |Later, |That day, |That night, |That evening, |In the end, |"
-        "Before long, |After a while, |A little later, |A moment later, "
+        "|||soon|later|that day|that night|that evening|in the end|before long|"
+        "after a while|a little later|a moment later|all at once|at last|at noon"
     ).split("|"),
     "zh": (
-        "||于是，|后来，|结果，|不久，|那天，|当天晚上，|没过多久，|过了一会儿，"
+        "|||于是|后来|结果|不久|那天|当天晚上|没过多久|过了一会儿|第二天|最后|中午|天黑以后"
     ).split("|"),
 }
+WHERE = {
+    "en": (
+        "||||near the pond|on the way home|by the old mill|in the yard|"
+        "under the big tree|at the gate|in the kitchen|on the road|behind the hedge"
+    ).split("|"),
+    "zh": (
+        "||||在池塘边|在回家的路上|在磨坊旁边|在院子里|在大树下|在门口|在厨房里|在路上|在篱笆后面"
+    ).split("|"),
+}
+# One of two animals is noticed, for what only it does.
+NOTICED = {
+    "en": [
+        "{name} {verb} the {a} and not the {b}, because it {act}.",
+        "{name} {verb} the {a} instead of the {b}, because it {act}.",
+        "it was the {a} that {name} {verb}, not the {b}, because it {act}.",
+        "it was not the {b} but the {a} that {name} {verb}, because it {act}.",
+        "{name} did not care for the {b} and {verb} the {a}, because it {act}.",
+        "{name} passed by the {b} and {verb} the {a}, because it {act}.",
+    ],
+    "zh": [
+        "{name}{verb}的是{a}，不是{b}，因为它{act}。",
+        "是{a}，不是{b}，让{name}{verb}，因为它{act}。",
+        "{name}{verb}的不是{b}，而是{a}，因为它{act}。",
+        "不是{b}，而是{a}让{name}{verb}，因为它{act}。",
+    ],
+}
+NOTICES = {
+    "en": (
+        "noticed|looked at|pointed at|watched|wrote about|talked about|painted|praised|"
+        "took a picture of|remembered|smiled at|admired"
+    ).split("|"),
+    "zh": "看|喜欢|画|谈起|拍下|夸奖|记得|想起|指着|观察".split("|"),
+}
+MOVES_ZH = "笑了|很吃惊|停下了脚步|很高兴|很好奇|睁大了眼睛|拍起手来".split("|")
 WHO = {
     "en": [
         " Who {why}?",
@@ -142,6 +187,13 @@ def because(draw: Draw, name: str, language: str) -> Puzzle:
     return draw.keep(make)
 
 
+def sometime(draw: Draw, language: str) -> str:
+    """When and where, or nothing; ends with a comma."""
+    comma = "，" if language == "zh" else ", "
+    parts = draw.one(WHEN[language]), draw.one(WHERE[language])
+    return "".join(part + comma for part in parts if part)
+
+
 def told(draw: Draw, language: str) -> Puzzle:
     """The reason stands before ``it``: the next word needs the animal that is meant.
 
@@ -157,9 +209,8 @@ def told(draw: Draw, language: str) -> Puzzle:
         own = draw.chance(0.4)
         both, after = draw.one(TOLD[language])
         words = {"a": a, "b": b, "f": f, "g": g, "noun": noun, "lead": lead}
-        after = (draw.one(THEN[language]) + after).format(
-            **words, then=act if own else then
-        )
+        after = after.format(**words, then=act if own else then)
+        after = sometime(draw, language) + after
         said = both.format(**words) + upper(after)
         who = a if language == "zh" else f"the {a}"
         question = ("", "") if own else asked(draw, language, then, who)
@@ -168,17 +219,50 @@ def told(draw: Draw, language: str) -> Puzzle:
     return draw.keep(make)
 
 
+def noticed(draw: Draw, language: str) -> Puzzle:
+    """What stands before ``it`` says which animal is meant, and what it did follows.
+
+    Anna noticed the duck and not the dog, because it quacked.
+    """
+
+    def make():
+        (a, act), (b, _) = draw.some(table(f"tables/acts_{language}.txt"), 2)
+        people = slots(language)
+        frame = draw.one(NOTICED[language])
+        moved = "让{name}" in frame
+        said = frame.format(
+            name=draw.one(people["girl"] + people["boy"]).split("/")[0],
+            verb=draw.one(MOVES_ZH if moved else NOTICES[language]),
+            a=a,
+            b=b,
+            act=act,
+        )
+        said = upper(draw.one(OPENINGS[language]) + said)
+        return Puzzle(said, "", "", a, b), said, f"noticed|{a}|{b}"
+
+    return draw.keep(make)
+
+
 def recalled(language: str, draw: Draw) -> str:
-    """Who was hungry, asked at once: the first half of what ``told`` needs."""
+    """Who was hungry, asked at once or after what came of it, in the same word.
+
+    It is the first half of what ``told`` needs, where the word is another one; some
+    texts say both words.
+    """
 
     def make():
         (a, _), (b, _) = draw.some(table(f"tables/acts_{language}.txt"), 2)
-        (f, *_), (g, *_) = draw.some(table(f"tables/feelings_{language}.txt"), 2)
+        rows = draw.some(table(f"tables/feelings_{language}.txt"), 2)
+        (f, noun, then, *_), (g, *_) = rows
         both = draw.one([both for both, _ in TOLD[language] if "{g}" in both])
         said = both.format(a=a, b=b, f=f, g=g)
         is_f, whose = ("很", "") if language == "zh" else ("was ", "the ")
         who = [(is_f + f, whose + a), (is_f + g, whose + b)]
         text = said.strip()
+        if draw.chance(0.5):
+            came = draw.one(BECAUSE_SO[language]).format(f=f, noun=noun, then=then)
+            text = said + upper(sometime(draw, language) + came)
+            who = [who[0], (then, whose + a)]
         for why, name in draw.some(who, draw.whole(1, 2)):
             text += "".join(asked(draw, language, why, name))
         return text, said, f"{a}|{f}|{b}"
@@ -229,12 +313,14 @@ def gendered(draw: Draw) -> str:
 
 # kind: share of the documents, what makes the puzzle, the rest of its arguments
 PUZZLES: dict[str, tuple[float, Callable[..., Puzzle], tuple[str, ...]]] = {
-    "animals": (14, because, ("animals", "en")),
-    "animals-zh": (11, because, ("animals", "zh")),
-    "people": (17, because, ("people", "en")),
-    "people-zh": (10, because, ("people", "zh")),
-    "told": (14, told, ("en",)),
-    "told-zh": (8, told, ("zh",)),
+    "animals": (21, because, ("animals", "en")),
+    "animals-zh": (13, because, ("animals", "zh")),
+    "people": (23, because, ("people", "en")),
+    "people-zh": (13, because, ("people", "zh")),
+    "told": (12, told, ("en",)),
+    "told-zh": (7, told, ("zh",)),
+    "noticed": (6, noticed, ("en",)),
+    "noticed-zh": (4, noticed, ("zh",)),
     "fits": (1.5, fits, ("en",)),
     "fits-zh": (1.5, fits, ("zh",)),
 }

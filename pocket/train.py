@@ -49,7 +49,7 @@ SHAPE = ModelConfig(
     n_heads=6,
     n_kv_heads=2,
     d_head=64,
-    d_ff=512,
+    d_ff=640,
     max_len=512,
     norm="rms",
     norm_eps=1e-6,
@@ -76,10 +76,10 @@ class Recipe:
     joined: float = 0.1  # share of steps with rows of twice the length
     lists: int = 15_000  # training begins with so many repeated lists
     learning_rate: float = 3e-3
-    embedding_learning_rate: float = 2e-3
+    embedding_learning_rate: float = 2.5e-3
     warmup_steps: int = 200
     embedding_warmup_steps: int = 1_000
-    weight_decay: float = 0.1
+    weight_decay: float = 0.05
     max_grad_norm: float = 1.0
     bfloat16: bool = True
 

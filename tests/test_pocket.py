@@ -180,8 +180,8 @@ def test_facts_are_held_out_and_determined():
         for count, first in itertools.product((1, 2, 3), range(len(whole))):
             said.add("".join(whole[first : first + count]).strip())
     assert "The capital of France is Paris." in said
-    for own, least in ((False, 30_000), (True, 3_000)):
-        asked = list(facts(own))
+    for unknown, least in ((False, 50_000), (True, 300)):
+        asked = list(facts(unknown))
         prompts = [prompt for prompt, _ in asked]
         assert len(asked) > least and len(set(prompts)) == len(prompts)
         assert not [p + a for p, a in asked if {f"{p}{a}.", f"{p}{a}。"} & said]
@@ -429,13 +429,14 @@ def planted_at(place):
     ("kind", "said", "question"),
     [
         ("told", "The dog was sad and the duck was tired. Out of grief, it", ""),
+        ("noticed", "Anna noticed the dog and not the duck, because it", ""),
         ("animals", "The dog fed the duck because it was kind.", " Who was kind?"),
     ],
 )
 def test_the_head_that_looks_at_what_is_meant_is_found(
     shipped, monkeypatch, kind, said, question
 ):
-    said += " cried." if kind == "told" else ""
+    said += "" if question else " cried."
     puzzle = Puzzle(said, question, " The dog." if question else "", "dog", "duck")
     monkeypatch.setattr(heads, "puzzle", lambda kind, draw: puzzle)
     pieces = [shipped.tokenizer.decode([i]) for i in shipped.ids(said)]
@@ -517,7 +518,7 @@ FIGURES = {
     "accuracy": {name: {"right": 19, "n": 20} for name in AT_LEAST}
     | {name: {"right": 2, "n": 20} for name in ("few-shot, none", "sums, at once")},
     "continuations": [{"p": 0.9, "good": True}, {"p": 0.6, "good": True}],
-    "senses": {"each": [0.5, 0.8, 0.97, 0.96], "one": [0.5] * 4},
+    "senses": {"each": [0.5] * 4, "one": [0.5, 0.8, 0.97, 0.96]},
     "bits per byte": {
         f"{name}, {split}": {"bits": bits}
         for name in ("English", "Chinese")
@@ -573,9 +574,13 @@ def test_the_card_counts_what_there_is(shipped):
     facts = sum(len(r.rows) for r in known)
     rows = sum(map(len, tables))
     assert f"{facts:,} facts from {rows:,} rows of {len(tables)} tables" in card
-    own = sum(len(r.wordings) + len(r.untold) for r in known)
+    own = sum(len(r.wordings) + len(r.untold) + len(r.unknown) for r in known)
+    sentences_ = [x for x in read("facts.txt") if x and x[0] not in "@=?"]
     ways = sum(len(r.ways) + len(r.untold_ways) for r in known)
-    assert f"{own:,} wordings of their own, and in {ways:,} that come" in card
+    assert f"{own:,} wordings of their own, variants of {len(sentences_)} " in card
+    assert f"and in {ways:,} that come" in card
+    unknown = sum(len(r.unknown) for r in known)
+    assert f"{unknown} sentences are unknown in any variant" in card
     said = [len(list(filter(None, read(f"ways.{x}.txt")))) for x in ("en", "zh")]
     assert "{} English or {} Chinese ways".format(*said) in card
     size = sum(p.numel() for p in shipped.model.parameters())
