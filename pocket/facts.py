@@ -58,9 +58,17 @@ def relations() -> tuple[Relation, ...]:
 
 
 def expanded(line: str) -> list[str]:
-    """Every wording of a line in which each [one|another] is one of its parts."""
+    """Every wording of a line in which each [one|another] is one of its parts.
+
+    Raises:
+        ValueError: if a bracket or a bar is left over, or a choice is none.
+    """
     parts = re.split(r"\[([^\[\]]*)\]", line)
     choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    if any(mark in part for part in parts[::2] for mark in "[]|"):
+        raise ValueError(f"facts.txt: a bracket or a bar is left in {line!r}")
+    if any(len(c) < 2 or len(set(c)) < len(c) for c in choices[1::2]):
+        raise ValueError(f"facts.txt: a part of {line!r} is no choice")
     return ["".join(chosen) for chosen in product(*choices)]
 
 

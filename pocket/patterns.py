@@ -7,8 +7,8 @@ from pocket.corpus import TRIES, Draw, Stuck
 from pocket.frames import made_up, slots, table
 
 SEPARATORS = [" -> ", ": ", " = ", " => ", " - ", " | ", "："]
-# Under a head stand marks of their own: no line with one of those above shows a pair
-# that bare lists may not.
+# Marks of the lists under a head. (A list that says its rule in each line has those of
+# bare lists: "the opposite of wet -> dry" ends in a line that bare lists may not show.)
 UNDER_A_HEAD = [" / ", " · ", " — "]
 JOINTS = ["\n", "\n", "\n", "; ", ", "]
 

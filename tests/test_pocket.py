@@ -412,36 +412,47 @@ def test_shares_add_up_and_count_the_lists_of_the_lesson(shipped):
     assert 0.25 < many["repeated"] < 0.45 and few["repeated"] < 0.15
 
 
-def planted_at(place):
-    """Every row of head (3, 4) looks at one place, all other heads everywhere."""
+def planted_at(row, place):
+    """One row of head (3, 4) looks at one place, all else looks everywhere."""
 
     def planted(model, ids):
         maps = torch.ones(6, 6, len(ids), len(ids)).tril()
         maps = maps / maps.sum(-1, keepdim=True)
-        maps[3, 4] = 0
-        maps[3, 4, :, place] = 1
+        maps[3, 4, row] = 0
+        maps[3, 4, row, place] = 1
         return maps
 
     return planted
 
 
+OUT_OF_GRIEF = "The dog was sad and the duck was tired. Out of grief, it cried."
+NOTICED = "Anna noticed the dog and not the duck, because it barked."
+FED = ("The dog fed the duck because it was kind.", " Who was kind?", " The dog.")
+
+
 @pytest.mark.parametrize(
-    ("kind", "said", "question"),
+    ("kind", "parts", "looks", "names"),
     [
-        ("told", "The dog was sad and the duck was tired. Out of grief, it", ""),
-        ("noticed", "Anna noticed the dog and not the duck, because it", ""),
-        ("animals", "The dog fed the duck because it was kind.", " Who was kind?"),
+        ("told", (OUT_OF_GRIEF, "", ""), " it", ("dog", "duck")),
+        ("noticed", (NOTICED, "", ""), " it", ("dog", "duck")),
+        (
+            "noticed-zh",
+            ("小红画的是狗，不是马，因为它汪汪叫。", "", ""),
+            "因为它",
+            ("狗", "马"),
+        ),
+        ("animals", FED, " The", ("dog", "duck")),
     ],
 )
 def test_the_head_that_looks_at_what_is_meant_is_found(
-    shipped, monkeypatch, kind, said, question
+    shipped, monkeypatch, kind, parts, looks, names
 ):
-    said += "" if question else " cried."
-    puzzle = Puzzle(said, question, " The dog." if question else "", "dog", "duck")
-    monkeypatch.setattr(heads, "puzzle", lambda kind, draw: puzzle)
-    pieces = [shipped.tokenizer.decode([i]) for i in shipped.ids(said)]
-    for animal, score in ((" dog", 1.0), (" duck", -1.0)):
-        monkeypatch.setattr(heads, "attention_maps", planted_at(pieces.index(animal)))
+    monkeypatch.setattr(heads, "puzzle", lambda kind, draw: Puzzle(*parts, *names))
+    pieces = [shipped.tokenizer.decode([i]) for i in shipped.ids("".join(parts))]
+    row = len(pieces) - 1 - pieces[::-1].index(looks)
+    for name, score in zip(names, (1.0, -1.0), strict=True):
+        place = next(i for i, piece in enumerate(pieces) if piece.strip() == name)
+        monkeypatch.setattr(heads, "attention_maps", planted_at(row, place))
         found = heads.to_meant(shipped.model, shipped.tokenizer, kind, 2)
         assert (found[:, 3, 4] == score).all() and (found[:, 0, 0] == 0).all()
 
@@ -518,7 +529,7 @@ FIGURES = {
     "accuracy": {name: {"right": 19, "n": 20} for name in AT_LEAST}
     | {name: {"right": 2, "n": 20} for name in ("few-shot, none", "sums, at once")},
     "continuations": [{"p": 0.9, "good": True}, {"p": 0.6, "good": True}],
-    "senses": {"each": [0.5] * 4, "one": [0.5, 0.8, 0.97, 0.96]},
+    "senses": {"each": [0.5, 0.8, 0.97, 0.96], "one": [0.5, 0.8, 0.97, 0.96]},
     "bits per byte": {
         f"{name}, {split}": {"bits": bits}
         for name in ("English", "Chinese")
@@ -574,9 +585,9 @@ def test_the_card_counts_what_there_is(shipped):
     facts = sum(len(r.rows) for r in known)
     rows = sum(map(len, tables))
     assert f"{facts:,} facts from {rows:,} rows of {len(tables)} tables" in card
-    own = sum(len(r.wordings) + len(r.untold) + len(r.unknown) for r in known)
+    own = sum(len({*r.wordings, *r.untold, *r.unknown}) for r in known)
     sentences_ = [x for x in read("facts.txt") if x and x[0] not in "@=?"]
-    ways = sum(len(r.ways) + len(r.untold_ways) for r in known)
+    ways = sum(len({*r.ways, *r.untold_ways}) for r in known)
     assert f"{own:,} wordings of their own, variants of {len(sentences_)} " in card
     assert f"and in {ways:,} that come" in card
     unknown = sum(len(r.unknown) for r in known)

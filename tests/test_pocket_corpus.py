@@ -136,6 +136,18 @@ def test_no_held_out_pair_of_animals_is_trained_on_with_its_verb():
     assert not train & held_out
 
 
+@pytest.mark.parametrize("kind", ["noticed", "noticed-zh"])
+def test_no_held_out_pair_that_is_told_apart_is_trained_on(kind):
+    def apart(split):
+        draw = Draw(7, split)
+        made = (unstuck(lambda: puzzle(kind, draw)) for _ in range(600))
+        return {(p.meant, p.other) for p in made}
+
+    train, held_out = apart(TRAIN), apart(HELD_OUT)
+    assert len(held_out) > 20
+    assert not train & held_out
+
+
 def test_no_word_of_a_bare_held_out_list_is_in_one_of_training():
     def words(split):
         draw, found = Draw(0, split), set()
@@ -188,6 +200,8 @@ def test_a_puzzle_is_answered_by_its_own_words(kind):
         assert made.other.lower() in made.said.lower()
         if not made.question:  # the animal's own act needs none
             assert kind.startswith(("told", "noticed")) and not made.answer
+            acts = dict(table(f"tables/acts_{'zh' if kind[-2:] == 'zh' else 'en'}.txt"))
+            assert made.said.strip(".。").endswith(acts[made.meant])
             continue
         answer = made.answer.lower().strip(" .。").removeprefix("the ")
         assert answer == made.meant.lower().removeprefix("the ")
@@ -198,6 +212,21 @@ def test_a_line_of_facts_is_each_of_its_expanded():
     told = ["Here is{0}.", "Here is{0} too.", "Here is{0}, too."]
     assert expanded(line) == told + [x.replace("Here", "There") for x in told]
     assert expanded("{0} is {1}.") == ["{0} is {1}."]
+    for line in ("[a|b is {0}.", "a|b] is {0}.", "a|b is {0}.", "[[a|b] is {0}."):
+        with pytest.raises(ValueError, match="left in"):
+            expanded(line)
+    for line in ("[] is {0}.", "[a] is {0}.", "[a|b|a] is {0}."):
+        with pytest.raises(ValueError, match="no choice"):
+            expanded(line)
+
+
+def test_every_wording_of_a_fact_can_be_filled():
+    for r in relations():
+        for wording in (*r.wordings, *r.ways, *r.untold, *r.untold_ways, *r.unknown):
+            text = worded(wording, r.rows[0])
+            assert "  " not in text and not re.search(r" [,.;!?]|[{}\[\]|]", text)
+        for parts in r.questions:
+            assert all(worded(part, r.rows[0]) for part in parts)
 
 
 def test_of_an_unknown_sentence_training_has_no_variant():
