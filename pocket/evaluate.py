@@ -436,6 +436,7 @@ def evaluate(reader: Reader, n: int) -> dict:
 # What Pocket must reach: the figure, at least so much.
 AT_LEAST = {
     "facts, held-out wordings": 0.95,
+    "facts, unknown sentences": 0.95,
     "reference, animals": 0.9,
     "reference, animals, Chinese": 0.9,
     "reference, told before": 0.9,

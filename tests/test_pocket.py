@@ -586,9 +586,9 @@ def test_the_card_counts_what_there_is(shipped):
     rows = sum(map(len, tables))
     assert f"{facts:,} facts from {rows:,} rows of {len(tables)} tables" in card
     own = sum(len({*r.wordings, *r.untold, *r.unknown}) for r in known)
-    sentences_ = [x for x in read("facts.txt") if x and x[0] not in "@=?"]
+    own_lines = [x for x in read("facts.txt") if x and x[0] not in "@=?"]
     ways = sum(len({*r.ways, *r.untold_ways}) for r in known)
-    assert f"{own:,} wordings of their own, variants of {len(sentences_)} " in card
+    assert f"{own:,} wordings of their own, variants of {len(own_lines)} " in card
     assert f"and in {ways:,} that come" in card
     unknown = sum(len(r.unknown) for r in known)
     assert f"{unknown} sentences are unknown in any variant" in card
